@@ -1,0 +1,239 @@
+"""The configuration: one frozen `Config`, and `Settings`, which holds the one in force.
+
+The environment is read here and nowhere else. FIELDS is the whole list: what each setting is
+called, which variable sets it, what it accepts, and whether it enters the cache key.
+
+To change a setting: set its variable before the program starts, or call
+`jitops.configure(compile="background")`, or, for a part of the program,
+`with jitops.options(num_threads=2): ...`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from jitops.errors import ConfigError
+
+__all__ = ["FIELDS", "Config", "Field", "Settings"]
+
+COMPILE_MODES = ("now", "background", "never")
+LOG_LEVELS = ("debug", "info", "warning", "error", "off")
+DEFAULT_CACHE_SIZE = 1 << 30
+
+
+class Config(NamedTuple):
+    """One complete configuration; immutable. Make one with `from_environment` and `replace`.
+
+    cache_dir: directory of the compiled artifacts (absolute path).
+    cache_size: bytes the artifacts may take on disk before the least recently used ones go.
+    num_threads: threads that a kernel may use; None: as many as the process may run on.
+    compile: on a miss: "now", or in the "background" (NumPy's result until then), or "never".
+    strict: raise where jitops would otherwise fall back to running the function eagerly.
+    log: the least severe message shown on stderr; None: as the program's own logging setup says.
+    disable: run every op eagerly, in NumPy.
+    debug: verify the graph and the kernels at every stage boundary.
+    check: compare each freshly compiled op with `op.eager` on seeded inputs.
+    """
+
+    cache_dir: str
+    cache_size: int = DEFAULT_CACHE_SIZE
+    num_threads: int | None = None
+    compile: str = "now"
+    strict: bool = False
+    log: str | None = None
+    disable: bool = False
+    debug: bool = False
+    check: bool = False
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Config:
+        """The configuration that these variables ask for; empty variables count as unset.
+
+        Raises ConfigError, naming the variable, its value and the accepted ones.
+        """
+        values: dict[str, Any] = {"cache_dir": _platform_cache_dir(environ)}
+        values["num_threads"] = _openmp_threads(environ)
+        for field in FIELDS:
+            text = environ.get(field.variable, "").strip()
+            if text:
+                values[field.name] = field.check(text, field.variable)
+        return cls(**values)
+
+    def replace(self, **changes: object) -> Config:
+        """This configuration with some settings changed; the same values are accepted as from the
+        environment, and Python ones (True, 4, None where that is the default).
+
+        Raises ConfigError for a setting that does not exist or a value that is not accepted.
+        """
+        fields = {field.name: field for field in FIELDS}
+        unknown = sorted(set(changes) - set(fields))
+        if unknown:
+            raise ConfigError(f"jitops has no setting {unknown[0]!r}", accepted=", ".join(fields))
+        return self._replace(**{name: fields[name].check(v, name) for name, v in changes.items()})
+
+    def key_fields(self) -> dict[str, str]:
+        """The settings that change the generated code, by name: they enter the cache key."""
+        return {f.name: str(getattr(self, f.name)) for f in FIELDS if f.in_key}
+
+
+class Field(NamedTuple):
+    """One setting: name, variable, how a value is read, what is accepted, whether in the key."""
+
+    name: str
+    variable: str
+    read: Callable[[object], object]  # raises ValueError or TypeError when not accepted
+    accepted: str
+    in_key: bool = False
+
+    def check(self, value: object, source: str) -> object:
+        """The value as the setting keeps it; ConfigError naming `source` where not accepted."""
+        try:
+            return self.read(value)
+        except (ValueError, TypeError, OverflowError):
+            raise ConfigError(
+                f"{source} is not valid", found=repr(value), accepted=self.accepted
+            ) from None
+
+
+def _read_path(value: object) -> str:
+    path = os.fspath(value)  # type: ignore[call-overload]
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _read_size(value: object) -> int:
+    if isinstance(value, str):
+        text = value.strip().upper().removesuffix("B").removesuffix("I").strip()
+        shift = {"K": 10, "M": 20, "G": 30, "T": 40}.get(text[-1:], 0)
+        value = int(float(text[:-1] if shift else text) * (1 << shift))
+    return _whole(value, 0)
+
+
+def _read_threads(value: object) -> int | None:
+    if value is None:
+        return None
+    return _whole(int(value) if isinstance(value, str) else value, 1)
+
+
+def _whole(value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError
+    return value
+
+
+def _read_flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words.update({"0": False, "false": False, "no": False, "off": False})
+    flag = words.get(str(value).strip().lower())
+    if flag is None:
+        raise ValueError
+    return flag
+
+
+def _one_of(words: tuple[str, ...], none: bool = False) -> Callable[[object], str | None]:
+    def read(value: object) -> str | None:
+        if value is None and none:
+            return None
+        word = value.strip().lower() if isinstance(value, str) else ""
+        if word not in words:
+            raise ValueError
+        return word
+
+    return read
+
+
+_FLAG = "0 or 1 (also false/true, no/yes, off/on)"
+
+FIELDS = (
+    Field("cache_dir", "JITOPS_CACHE_DIR", _read_path, "a directory's path"),
+    Field("cache_size", "JITOPS_CACHE_SIZE", _read_size, "bytes, or a number with K, M, G or T"),
+    Field("num_threads", "JITOPS_NUM_THREADS", _read_threads, "a whole number, 1 or more"),
+    Field("compile", "JITOPS_COMPILE", _one_of(COMPILE_MODES), ", ".join(COMPILE_MODES)),
+    Field("strict", "JITOPS_STRICT", _read_flag, _FLAG),
+    Field("log", "JITOPS_LOG", _one_of(LOG_LEVELS, none=True), ", ".join(LOG_LEVELS)),
+    Field("disable", "JITOPS_DISABLE", _read_flag, _FLAG),
+    Field("debug", "JITOPS_DEBUG", _read_flag, _FLAG),
+    Field("check", "JITOPS_CHECK", _read_flag, _FLAG),
+)
+
+
+def _platform_cache_dir(environ: Mapping[str, str]) -> str:
+    """Where this platform keeps caches that may be deleted at any time."""
+    home = environ.get("HOME") or os.path.expanduser("~")
+    if sys.platform == "darwin":
+        root = os.path.join(home, "Library", "Caches")
+    else:
+        root = environ.get("XDG_CACHE_HOME", "")
+        if not os.path.isabs(root):  # the XDG specification: relative paths are ignored
+            root = os.path.join(home, ".cache")
+    return os.path.join(os.path.abspath(root), "jitops")
+
+
+def _openmp_threads(environ: Mapping[str, str]) -> int | None:
+    """OMP_NUM_THREADS, first nesting level. It is not ours: what cannot be read is ignored."""
+    first = environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) > 0 else None
+
+
+class Settings:
+    """The configuration in force; `jitops.config` is one. Its attributes are those of `Config`.
+
+    The environment is read on first use, not on import, so that a bad value fails the first call
+    with its message and never an import. Safe from several threads: a Config is replaced whole.
+    """
+
+    __slots__ = ("_environ", "_process", "_scoped")
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._process: Config | None = None  # replaced whole, by one assignment
+        self._scoped: ContextVar[dict[str, Any] | None] = ContextVar("jitops.options", default=None)
+
+    def current(self) -> Config:
+        """The Config in force in this thread or task, `options` included."""
+        config = self._process
+        if config is None:
+            config = self._process = Config.from_environment(self._environ)
+        scoped = self._scoped.get()
+        return config._replace(**scoped) if scoped else config
+
+    def configure(self, **changes: object) -> None:
+        """Change settings for the whole process; after a ConfigError nothing is changed."""
+        self.current()
+        assert self._process is not None
+        self._process = self._process.replace(**changes)
+
+    @contextmanager
+    def options(self, **changes: object) -> Iterator[Config]:
+        """`with options(num_threads=2):` changes settings for the block, in this thread or task.
+
+        Raises ConfigError before the block is entered.
+        """
+        checked = self.current().replace(**changes)
+        scoped = {name: getattr(checked, name) for name in changes}
+        token = self._scoped.set({**(self._scoped.get() or {}), **scoped})
+        try:
+            yield checked
+        finally:
+            self._scoped.reset(token)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in Config._fields:
+            raise AttributeError(
+                f"jitops has no setting {name!r}; the settings are {', '.join(Config._fields)}"
+            )
+        return getattr(self.current(), name)
+
+    def __dir__(self) -> list[str]:
+        return [*Config._fields, "configure", "current", "options"]
+
+    def __repr__(self) -> str:
+        return repr(self.current())
