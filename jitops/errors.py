@@ -5,6 +5,7 @@
     │   ├── BranchError       TypeError       Python control flow on a traced value
     │   ├── UnsupportedError  TypeError       a function, dtype or argument not supported
     │   └── ShapeError        ValueError      shapes, axes or indices that do not fit
+    ├── GraphError            TypeError       a graph that breaks a primitive's type rule
     ├── ArgumentError         TypeError       a call or a decorator was given wrong arguments
     ├── CompileError          RuntimeError    the compiler or the linker failed
     ├── CacheError                            the cache on disk
@@ -30,6 +31,7 @@ __all__ = [
     "CacheUntrusted",
     "CompileError",
     "ConfigError",
+    "GraphError",
     "JitopsError",
     "ShapeError",
     "TraceError",
@@ -92,6 +94,10 @@ class UnsupportedError(TraceError, TypeError):
 
 class ShapeError(TraceError, ValueError):
     """Shapes, axes or indices do not fit together."""
+
+
+class GraphError(JitopsError, TypeError):
+    """A graph, or one of its equations, breaks a primitive's type rule; a bug in jitops."""
 
 
 class ArgumentError(JitopsError, TypeError):
