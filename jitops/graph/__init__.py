@@ -1,0 +1,1 @@
+"""The graph: types, primitives, equations, verification, canonical text, NumPy evaluation."""

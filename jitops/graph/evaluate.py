@@ -1,0 +1,159 @@
+"""Evaluate a graph with NumPy: the meaning of each primitive, and the reference for the compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
+
+Array = Any
+
+
+def evaluate(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """The graph's results for these inputs, equation by equation."""
+    values: dict[Var, Array] = dict(zip(graph.params, map(np.asarray, inputs)))
+
+    def read(atom: Atom) -> Array:
+        return atom.value if isinstance(atom, Literal) else values[atom]
+
+    with np.errstate(all="ignore"):
+        for eqn in graph.eqns:
+            values[eqn.output] = apply(eqn, [read(a) for a in eqn.inputs])
+    return [np.asarray(read(atom)) for atom in graph.results]
+
+
+def apply(eqn: Eqn, operands: Sequence[Array]) -> Array:
+    """One equation on NumPy values, in the dtype and shape its type rule names."""
+    wanted = eqn.output.type
+    value = np.asarray(EVALUATE[eqn.op](*operands, **eqn.attrs))
+    if value.shape != wanted.shape:  # map operands may all be scalars, or one of them
+        value = np.broadcast_to(value, wanted.shape)
+    return value.astype(wanted.dtype, copy=False)
+
+
+def _broadcast(x: Array, *, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    expanded = [1] * len(shape)
+    for extent, axis in zip(x.shape, axes):
+        expanded[axis] = extent
+    return np.broadcast_to(x.reshape(expanded), shape)
+
+
+def _iota(*, shape: tuple[int, ...], axis: int, dtype: str) -> Array:
+    line = np.arange(shape[axis]).astype(dtype)
+    return _broadcast(line, shape=shape, axes=(axis,))
+
+
+def _index(start: Sequence[int], step: Sequence[int], size: Sequence[int]) -> tuple[Any, ...]:
+    return np.ix_(*(s + d * np.arange(n) for s, d, n in zip(start, step, size)))
+
+
+def _slice(x: Array, *, start: Any, step: Any, size: Any) -> Array:
+    return x[_index(start, step, size)] if x.ndim else x
+
+
+def _update(x: Array, new: Array, *, start: Any, step: Any) -> Array:
+    x = x.copy()
+    if x.ndim:
+        x[_index(start, step, new.shape)] = new
+        return x
+    return new
+
+
+def _pad(x: Array, value: Array, *, low: Any, high: Any) -> Array:
+    return np.pad(x, list(zip(low, high)), constant_values=value) if x.ndim else x
+
+
+def _reducer(fold: Callable[..., Array]) -> Callable[..., Array]:
+    def run(x: Array, *, axes: tuple[int, ...]) -> Array:
+        with np.errstate(all="ignore"):
+            return fold(x, axis=axes, dtype=x.dtype)
+
+    return run
+
+
+def _extreme(fold: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda x, *, axes: fold(x, axis=axes)
+
+
+def _arg(fold: Callable[..., Array]) -> Callable[..., Array]:
+    return lambda x, *, axes: fold(x, axis=axes[0])
+
+
+def _scan(fold: Callable[..., Array]) -> Callable[..., Array]:
+    def run(x: Array, *, axis: int, reverse: bool) -> Array:
+        if reverse:
+            return np.flip(fold(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
+        return fold(x, axis=axis, dtype=x.dtype)
+
+    return run
+
+
+def _sigmoid(x: Array) -> Array:
+    return (1 / (1 + np.exp(-x.astype("float64")))).astype(x.dtype)
+
+
+def _special(name: str) -> Callable[[Array], Array]:
+    def run(x: Array) -> Array:
+        import math
+
+        return np.vectorize(getattr(math, name), otypes=["float64"])(x).astype(x.dtype)
+
+    return run
+
+
+_UFUNCS = {
+    "neg": "negative", "abs": "absolute", "asin": "arcsin", "acos": "arccos", "atan": "arctan",
+    "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "atan2": "arctan2",
+    "sub": "subtract", "mul": "multiply", "div": "divide", "floordiv": "floor_divide",
+    "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "shl": "left_shift", "shr": "right_shift", "eq": "equal", "ne": "not_equal", "lt": "less",
+    "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+
+_SAME_NAME = """square sign floor ceil trunc rint sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh
+tanh invert isnan isinf isfinite signbit add mod fmod hypot copysign nextafter maximum minimum fmax fmin"""
+
+
+def _table() -> dict[str, Callable[..., Array]]:
+    table: dict[str, Callable[..., Array]] = {name: getattr(np, name) for name in _SAME_NAME.split()}
+    table.update({name: getattr(np, ufunc) for name, ufunc in _UFUNCS.items()})
+    return table
+
+
+EVALUATE: dict[str, Callable[..., Array]] = {
+    **_table(),
+    "sigmoid": _sigmoid,
+    "erf": _special("erf"),
+    "erfc": _special("erfc"),
+    "lgamma": _special("lgamma"),
+    "real": np.real,
+    "imag": np.imag,
+    "complex": lambda re, im: re + 1j * im,
+    "select": np.where,
+    "cast": lambda x, *, dtype: np.asarray(x).astype(dtype),
+    "bitcast": lambda x, *, dtype: np.asarray(x).view(dtype),
+    "full": lambda value, *, shape: np.full(shape, value),
+    "iota": _iota,
+    "broadcast": _broadcast,
+    "reshape": lambda x, *, shape: np.reshape(x, shape),
+    "transpose": lambda x, *, perm: np.transpose(x, perm),
+    "slice": _slice,
+    "update": _update,
+    "pad": _pad,
+    "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
+    "take": lambda x, index, *, axis: np.take(x, index, axis, mode="wrap"),
+    "dot": np.matmul,
+    "reduce_sum": _reducer(np.sum),
+    "reduce_prod": _reducer(np.prod),
+    "reduce_max": _extreme(np.max),
+    "reduce_min": _extreme(np.min),
+    "reduce_or": _extreme(np.any),
+    "reduce_and": _extreme(np.all),
+    "argmax": _arg(np.argmax),
+    "argmin": _arg(np.argmin),
+    "cumsum": _scan(np.cumsum),
+    "cumprod": _scan(np.cumprod),
+}

@@ -1,0 +1,140 @@
+"""The intermediate representation: typed equations in SSA form, in the manner of JAX's jaxpr.
+
+A `Graph` is a list of equations over typed variables. Operands are variables or scalar literals; attributes are
+ints, strings, bools, tuples of these, or nested graphs (control flow). The canonical text names variables by order
+of definition, so that equal programs have equal text; it is the main part of the cache key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from jitops.graph.types import ArrayType
+
+
+class Var:
+    """A value of the graph, defined once: a parameter or the output of an equation."""
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: ArrayType) -> None:
+        self.type = type
+
+    def __repr__(self) -> str:
+        return f"<{self.type}>"
+
+
+class Literal:
+    """A scalar constant of an exact dtype; it broadcasts against any operand shape."""
+
+    __slots__ = ("value", "type")
+
+    value: np.generic
+    type: ArrayType
+
+    def __init__(self, value: Any, dtype: Any) -> None:
+        self.value = np.dtype(dtype).type(value)
+        self.type = ArrayType((), dtype)
+
+    def __str__(self) -> str:
+        return f"{self.type.dtype.name}({_number(self.value)})"
+
+    __repr__ = __str__
+
+
+Atom = Union[Var, Literal]
+
+
+class Eqn:
+    """``outputs = op(*inputs, **attrs)``; ``op`` names a primitive of `jitops.graph.ops`."""
+
+    __slots__ = ("op", "inputs", "outputs", "attrs")
+
+    def __init__(
+        self, op: str, inputs: Sequence[Atom], outputs: Sequence[Var], attrs: Mapping[str, Any]
+    ) -> None:
+        self.op = op
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.attrs = dict(attrs)
+
+    @property
+    def output(self) -> Var:
+        """The only output."""
+        (var,) = self.outputs
+        return var
+
+
+class Graph:
+    """Parameters, equations in a valid order, and results."""
+
+    __slots__ = ("params", "eqns", "results")
+
+    def __init__(
+        self, params: Sequence[Var], eqns: Sequence[Eqn], results: Sequence[Atom]
+    ) -> None:
+        self.params = tuple(params)
+        self.eqns = tuple(eqns)
+        self.results = tuple(results)
+
+    def definitions(self) -> dict[Var, Eqn]:
+        """The equation that defines each variable (parameters have none)."""
+        return {var: eqn for eqn in self.eqns for var in eqn.outputs}
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def live(graph: Graph) -> Graph:
+    """The same graph without the equations that no result needs."""
+    needed = {a for a in graph.results if isinstance(a, Var)}
+    kept = []
+    for eqn in reversed(graph.eqns):
+        if any(out in needed for out in eqn.outputs):
+            kept.append(eqn)
+            needed.update(a for a in eqn.inputs if isinstance(a, Var))
+    return Graph(graph.params, kept[::-1], graph.results)
+
+
+def _lines(graph: Graph, indent: str = "") -> list[str]:
+    names: dict[Var, str] = {}
+
+    def define(variables: Iterable[Var], letter: str) -> str:
+        for var in variables:
+            names[var] = f"{letter}{len(names)}"
+        return ", ".join(f"{names[v]}:{v.type}" for v in variables)
+
+    def use(atom: Atom) -> str:
+        return names[atom] if isinstance(atom, Var) else str(atom)
+
+    lines = [f"{indent}({define(graph.params, 'p')}) {{"]
+    for eqn in graph.eqns:
+        operands = ", ".join(map(use, eqn.inputs))
+        attrs = "".join(
+            f" {key}={_attr(eqn.attrs[key], indent + '    ')}" for key in sorted(eqn.attrs)
+        )
+        lines.append(f"{indent}  {define(eqn.outputs, 'v')} = {eqn.op}({operands}){attrs}")
+    lines.append(f"{indent}  return {', '.join(map(use, graph.results))}")
+    lines.append(f"{indent}}}")
+    return lines
+
+
+def _attr(value: Any, indent: str) -> str:
+    if isinstance(value, Graph):
+        return "\n".join(_lines(value, indent)).lstrip()
+    if isinstance(value, tuple):
+        return f"({','.join(_attr(v, indent) for v in value)})"
+    return str(value)
+
+
+def _number(value: np.generic) -> str:
+    """Text that distinguishes every value: hexadecimal floats, signed zeros, NaN by its bits."""
+    if isinstance(value, np.complexfloating):
+        return f"{_number(value.real)},{_number(value.imag)}"
+    if isinstance(value, (np.bool_, np.integer)):
+        return str(int(value))
+    number = float(value)  # type: ignore[arg-type]
+    return "nan:" + value.tobytes().hex() if number != number else number.hex()
