@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -52,7 +53,7 @@ class Config(NamedTuple):
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Config:
-        """The configuration that these variables ask for; empty variables count as unset.
+        """Read the configuration these variables ask for; empty variables count as unset.
 
         Raises ConfigError, naming the variable, its value and the accepted ones.
         """
@@ -65,8 +66,10 @@ class Config(NamedTuple):
         return cls(**values)
 
     def replace(self, **changes: object) -> Config:
-        """This configuration with some settings changed; the same values are accepted as from the
-        environment, and Python ones (True, 4, None where that is the default).
+        """Return a configuration with some settings changed.
+
+        Accepts the same texts as the environment, and Python values (True, 4, None where that is
+        the default).
 
         Raises ConfigError for a setting that does not exist or a value that is not accepted.
         """
@@ -77,7 +80,7 @@ class Config(NamedTuple):
         return self._replace(**{name: fields[name].check(v, name) for name, v in changes.items()})
 
     def key_fields(self) -> dict[str, str]:
-        """The settings that change the generated code, by name: they enter the cache key."""
+        """Return the settings that change the generated code, by name: they enter the cache key."""
         return {f.name: str(getattr(self, f.name)) for f in FIELDS if f.in_key}
 
 
@@ -90,8 +93,8 @@ class Field(NamedTuple):
     accepted: str
     in_key: bool = False
 
-    def check(self, value: object, source: str) -> object:
-        """The value as the setting keeps it; ConfigError naming `source` where not accepted."""
+    def check(self, value: object, source: str) -> Any:
+        """Return the value as the setting keeps it; or ConfigError, naming `source`."""
         try:
             return self.read(value)
         except (ValueError, TypeError, OverflowError):
@@ -190,26 +193,28 @@ class Settings:
     with its message and never an import. Safe from several threads: a Config is replaced whole.
     """
 
-    __slots__ = ("_environ", "_process", "_scoped")
+    __slots__ = ("_environ", "_lock", "_process", "_scoped")
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
-        self._process: Config | None = None  # replaced whole, by one assignment
+        self._lock = threading.Lock()
+        self._process: Config | None = None  # replaced whole, under _lock; read without it
         self._scoped: ContextVar[dict[str, Any] | None] = ContextVar("jitops.options", default=None)
 
     def current(self) -> Config:
-        """The Config in force in this thread or task, `options` included."""
+        """Return the Config in force in this thread or task, `options` included."""
         config = self._process
         if config is None:
-            config = self._process = Config.from_environment(self._environ)
+            self.configure()
+            return self.current()
         scoped = self._scoped.get()
         return config._replace(**scoped) if scoped else config
 
     def configure(self, **changes: object) -> None:
         """Change settings for the whole process; after a ConfigError nothing is changed."""
-        self.current()
-        assert self._process is not None
-        self._process = self._process.replace(**changes)
+        with self._lock:
+            config = self._process or Config.from_environment(self._environ)
+            self._process = config.replace(**changes)
 
     @contextmanager
     def options(self, **changes: object) -> Iterator[Config]:

@@ -32,23 +32,23 @@ class Log:
         self._said: set[str] = set()  # a race between threads may say a thing twice, no more
 
     def debug(self, message: str, *values: object) -> None:
-        """A step, for those who look for a fault."""
+        """Log a step, for those who look for a fault."""
         self._say(10, message, values)
 
     def info(self, message: str, *values: object) -> None:
-        """What happened: loaded, compiled, evicted."""
+        """Log what happened: loaded, compiled, evicted."""
         self._say(20, message, values)
 
     def warning(self, message: str, *values: object) -> None:
-        """Results are right, yet something should be looked at."""
+        """Warn: results are right, yet something should be looked at."""
         self._say(30, message, values)
 
     def error(self, message: str, *values: object) -> None:
-        """Something failed that the program will notice."""
+        """Log a failure that the program will notice."""
         self._say(40, message, values)
 
     def once(self, topic: str, message: str, *values: object) -> None:
-        """A warning, the first time this topic comes up in this process."""
+        """Warn, the first time this topic comes up in this process."""
         if topic not in self._said:
             self._said.add(topic)
             self._say(30, message, values)
