@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
+from _thread import allocate_lock  # `threading` is not needed, and takes 0.5 ms
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 from jitops.errors import ConfigError
 
@@ -27,8 +27,8 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "off")
 DEFAULT_CACHE_SIZE = 1 << 30
 
 
-class Config(NamedTuple):
-    """One complete configuration; immutable. Make one with `from_environment` and `replace`.
+class Config:
+    """One complete configuration; immutable. Settings that are not given have their defaults.
 
     cache_dir: directory of the compiled artifacts (absolute path).
     cache_size: bytes the artifacts may take on disk before the least recently used ones go.
@@ -41,15 +41,49 @@ class Config(NamedTuple):
     check: compare each freshly compiled op with `op.eager` on seeded inputs.
     """
 
+    __slots__ = (
+        "cache_dir",
+        "cache_size",
+        "check",
+        "compile",
+        "debug",
+        "disable",
+        "log",
+        "num_threads",
+        "strict",
+    )
     cache_dir: str
-    cache_size: int = DEFAULT_CACHE_SIZE
-    num_threads: int | None = None
-    compile: str = "now"
-    strict: bool = False
-    log: str | None = None
-    disable: bool = False
-    debug: bool = False
-    check: bool = False
+    cache_size: int
+    num_threads: int | None
+    compile: str
+    strict: bool
+    log: str | None
+    disable: bool
+    debug: bool
+    check: bool
+
+    def __init__(self, cache_dir: str, **values: Any) -> None:
+        values["cache_dir"] = cache_dir
+        for field in FIELDS:
+            object.__setattr__(self, field.name, values.pop(field.name, field.default))
+        if values:
+            raise TypeError(f"jitops has no setting {sorted(values)[0]!r}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name}: a Config does not change; use jitops.configure({name}=...)")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every setting by name, in the order of FIELDS."""
+        return {field.name: getattr(self, field.name) for field in FIELDS}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.as_dict().values()))
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{k}={v!r}' for k, v in self.as_dict().items())})"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Config:
@@ -77,21 +111,33 @@ class Config(NamedTuple):
         unknown = sorted(set(changes) - set(fields))
         if unknown:
             raise ConfigError(f"jitops has no setting {unknown[0]!r}", accepted=", ".join(fields))
-        return self._replace(**{name: fields[name].check(v, name) for name, v in changes.items()})
+        checked = {name: fields[name].check(value, name) for name, value in changes.items()}
+        return Config(**{**self.as_dict(), **checked})
 
     def key_fields(self) -> dict[str, str]:
         """Return the settings that change the generated code, by name: they enter the cache key."""
         return {f.name: str(getattr(self, f.name)) for f in FIELDS if f.in_key}
 
 
-class Field(NamedTuple):
+class Field:
     """One setting: name, variable, how a value is read, what is accepted, whether in the key."""
 
-    name: str
-    variable: str
-    read: Callable[[object], object]  # raises ValueError or TypeError when not accepted
-    accepted: str
-    in_key: bool = False
+    __slots__ = ("accepted", "default", "in_key", "name", "read", "variable")
+
+    def __init__(
+        self,
+        name: str,
+        default: Any,
+        read: Callable[[object], object],  # raises ValueError or TypeError when not accepted
+        accepted: str,
+        in_key: bool = False,
+    ) -> None:
+        self.name = name
+        self.variable = "JITOPS_" + name.upper()
+        self.default = default
+        self.read = read
+        self.accepted = accepted
+        self.in_key = in_key
 
     def check(self, value: object, source: str) -> Any:
         """Return the value as the setting keeps it; or ConfigError, naming `source`."""
@@ -156,15 +202,15 @@ def _one_of(words: tuple[str, ...], none: bool = False) -> Callable[[object], st
 _FLAG = "0 or 1 (also false/true, no/yes, off/on)"
 
 FIELDS = (
-    Field("cache_dir", "JITOPS_CACHE_DIR", _read_path, "a directory's path"),
-    Field("cache_size", "JITOPS_CACHE_SIZE", _read_size, "bytes, or a number with K, M, G or T"),
-    Field("num_threads", "JITOPS_NUM_THREADS", _read_threads, "a whole number, 1 or more"),
-    Field("compile", "JITOPS_COMPILE", _one_of(COMPILE_MODES), ", ".join(COMPILE_MODES)),
-    Field("strict", "JITOPS_STRICT", _read_flag, _FLAG),
-    Field("log", "JITOPS_LOG", _one_of(LOG_LEVELS, none=True), ", ".join(LOG_LEVELS)),
-    Field("disable", "JITOPS_DISABLE", _read_flag, _FLAG),
-    Field("debug", "JITOPS_DEBUG", _read_flag, _FLAG),
-    Field("check", "JITOPS_CHECK", _read_flag, _FLAG),
+    Field("cache_dir", None, _read_path, "a directory's path"),
+    Field("cache_size", DEFAULT_CACHE_SIZE, _read_size, "bytes, or a number with K, M, G or T"),
+    Field("num_threads", None, _read_threads, "a whole number, 1 or more"),
+    Field("compile", "now", _one_of(COMPILE_MODES), ", ".join(COMPILE_MODES)),
+    Field("strict", False, _read_flag, _FLAG),
+    Field("log", None, _one_of(LOG_LEVELS, none=True), ", ".join(LOG_LEVELS)),
+    Field("disable", False, _read_flag, _FLAG),
+    Field("debug", False, _read_flag, _FLAG),
+    Field("check", False, _read_flag, _FLAG),
 )
 
 
@@ -197,7 +243,7 @@ class Settings:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._environ = os.environ if environ is None else environ
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._process: Config | None = None  # replaced whole, under _lock; read without it
         self._scoped: ContextVar[dict[str, Any] | None] = ContextVar("jitops.options", default=None)
 
@@ -208,7 +254,7 @@ class Settings:
             self.configure()
             return self.current()
         scoped = self._scoped.get()
-        return config._replace(**scoped) if scoped else config
+        return Config(**{**config.as_dict(), **scoped}) if scoped else config
 
     def configure(self, **changes: object) -> None:
         """Change settings for the whole process; after a ConfigError nothing is changed."""
@@ -231,14 +277,14 @@ class Settings:
             self._scoped.reset(token)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or name not in Config._fields:
+        if name.startswith("_") or name not in Config.__slots__:
             raise AttributeError(
-                f"jitops has no setting {name!r}; the settings are {', '.join(Config._fields)}"
+                f"jitops has no setting {name!r}; the settings are {', '.join(Config.__slots__)}"
             )
         return getattr(self.current(), name)
 
     def __dir__(self) -> list[str]:
-        return [*Config._fields, "configure", "current", "options"]
+        return [*Config.__slots__, "configure", "current", "options"]
 
     def __repr__(self) -> str:
         return repr(self.current())

@@ -8,7 +8,7 @@ Layout, integers little-endian, nothing between the pieces:
     u64        size of the trailer in bytes
     u32        format version, FORMAT
     8 bytes    magic, b"\x89jitops\n"
-    32 bytes   SHA-256 of everything before it (in every version of the format)
+    32 bytes   BLAKE2b-256 of everything before it (in every version of the format)
 
 key: the parts of the cache key, whole. features: LLVM's names of the CPU features the code uses.
 plan: how to call the entry; the runtime's own. meta: facts for people; never decide anything.
@@ -24,7 +24,7 @@ import struct
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from jitops.cache.digest import sha256
+from jitops.cache.digest import blake2b
 from jitops.cache.key import Key
 from jitops.errors import CacheDamaged, CacheMismatch
 
@@ -79,7 +79,7 @@ def encode(artifact: Artifact) -> bytes:
     ).encode("ascii")
     footer = _FOOTER.pack(len(artifact.image), len(trailer), FORMAT, MAGIC)
     data = b"".join((artifact.image, trailer, footer))
-    return data + sha256(data).digest()
+    return data + _digest(data)
 
 
 def decode(data: bytes, key: Key | None, host_features: Collection[str] | None) -> Artifact:
@@ -103,12 +103,16 @@ def decode(data: bytes, key: Key | None, host_features: Collection[str] | None) 
     return Artifact(stored, data[:image_size], plan, features, meta)
 
 
+def _digest(data: bytes | memoryview) -> bytes:
+    return blake2b(data, digest_size=_DIGEST_SIZE).digest()
+
+
 def _checked_pieces(data: bytes) -> tuple[int, bytes]:
     """Size of the image, and the trailer; the digest holds from here on."""
     if len(data) < _LEAST_SIZE:
         raise CacheDamaged("artifact too short", found=f"{len(data)} bytes")
     end = len(data) - _DIGEST_SIZE
-    if sha256(memoryview(data)[:end]).digest() != data[end:]:
+    if _digest(memoryview(data)[:end]) != data[end:]:
         raise CacheDamaged("artifact does not have the digest it was stored with")
     image_size, trailer_size, version, magic = _FOOTER.unpack_from(data, end - _FOOTER.size)
     if magic != MAGIC:

@@ -9,7 +9,8 @@ lasted too long, the key is compiled redundantly; publication alone keeps the st
 
 Lock files do not accumulate: the holder deletes its file before it lets go. A waiter that has
 opened the deleted file gets a lock that guards no name; filelock sees that (no links left) and
-opens anew. Files of holders that were killed go when the key is next compiled, or with a later sweep.
+opens anew. The files of holders that were killed go when the key is next compiled, or with a later
+sweep.
 """
 
 from __future__ import annotations

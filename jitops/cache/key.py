@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from jitops.cache.digest import sha256
 
@@ -24,12 +23,18 @@ PARTS = (
 _HEADER = b"jitops key 1\n"
 
 
-class Difference(NamedTuple):
-    """One part in which two keys differ."""
+class Difference:
+    """One part in which two keys differ: its name, and the text in each."""
 
-    part: str
-    ours: str
-    theirs: str
+    __slots__ = ("ours", "part", "theirs")
+
+    def __init__(self, part: str, ours: str, theirs: str) -> None:
+        self.part = part
+        self.ours = ours
+        self.theirs = theirs
+
+    def __repr__(self) -> str:
+        return f"Difference({self.part}: {self.ours!r} here, {self.theirs!r} there)"
 
 
 class Key:

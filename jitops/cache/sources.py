@@ -27,13 +27,13 @@ def compiler_digest(package: str) -> str:
         with open(os.path.join(package, BUILD_FILE), encoding="ascii") as file:
             return file.read().strip()
     except FileNotFoundError:
-        from jitops.cache.digest import sha256
+        from jitops.cache.digest import blake2b
 
-        return digest_sources(package, sha256())
+        return digest_sources(package, blake2b(digest_size=32))
 
 
 def digest_sources(package: str, total: Any) -> str:
-    """SHA-256 (`total`, fresh) over path and bytes of each Python file in ROOMS, sorted."""
+    """Digest, with `total`, path and bytes of each Python file in ROOMS, in sorted order."""
     for path in sorted(_python_files(package)):
         with open(os.path.join(package, path), "rb") as file:
             data = file.read()
@@ -66,7 +66,7 @@ def main() -> None:
 
     package, output = sys.argv[1:]
     with open(output, "w", encoding="ascii") as file:
-        file.write(digest_sources(package, hashlib.sha256()) + "\n")
+        file.write(digest_sources(package, hashlib.blake2b(digest_size=32)) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
     DIR/quarantine/                damaged files, set aside for a look; the newest few are kept
     DIR/tmp/                       files being written; renamed into objects/ when complete
     DIR/locks/                     one lock per key that is being compiled now; see flight.py
+    DIR/journal                    what happened lately; see journal.py
     DIR/index/                     statistics; see index.py
 
 A look-up is one open and one read, whatever the number of entries. DIR is private to its owner:
@@ -17,11 +18,11 @@ import os
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
 
 from jitops.cache.artifact import Artifact, decode, encode
+from jitops.cache.journal import Journal
 from jitops.cache.key import Key
-from jitops.config import Config
+from jitops.config import DEFAULT_CACHE_SIZE, Config
 from jitops.errors import CacheDamaged, CacheError, CacheMismatch, CacheUntrusted
 from jitops.log import Log
 
@@ -30,39 +31,56 @@ __all__ = ["Entry", "Problem", "Store", "open_store"]
 SUFFIX = ".jitop"
 KEPT_ASIDE = 32  # damaged files kept in quarantine/
 STALE_S = 3600.0  # a file in tmp/ this old belongs to a process that died
+SETTLE_PUTS = 64  # how often a process that goes on compiling keeps house
 TOUCH_S = 600.0  # how exactly the time of last use is kept
 
 _ROOMS = ("objects", "quarantine", "tmp", "locks")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-class Entry(NamedTuple):
-    """One stored artifact, as the file system knows it: sizes in bytes, times in Unix seconds."""
+class Entry:
+    """One stored artifact, as the file system knows it.
 
-    digest: str
-    path: str
-    size: int
-    used: float  # last use, within TOUCH_S
+    size: bytes. used: the last use, in Unix seconds, exact within TOUCH_S.
+    """
+
+    __slots__ = ("digest", "path", "size", "used")
+
+    def __init__(self, digest: str, path: str, size: int, used: float) -> None:
+        self.digest = digest
+        self.path = path
+        self.size = size
+        self.used = used
 
 
-class Problem(NamedTuple):
+class Problem:
     """What `verify` found wrong with one file."""
 
-    path: str
-    reason: str
+    __slots__ = ("path", "reason")
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
 
 
 class Store:
     """The artifacts in `directory`, which is made (private) if it does not exist.
 
-    Raises CacheUntrusted where others can write the directory or own it, OSError where it cannot be
-    used. Safe from several threads and processes at once: files appear whole and never change.
+    limit: bytes the artifacts may take; above it the least recently used ones go, when a process
+    that compiled something ends. Raises CacheUntrusted where others can write the directory or own
+    it, OSError where it cannot be used. Safe from several threads and processes at once: files
+    appear whole and never change.
     """
 
-    def __init__(self, directory: str, log: Log | None = None) -> None:
+    def __init__(
+        self, directory: str, log: Log | None = None, limit: int = DEFAULT_CACHE_SIZE
+    ) -> None:
         self.directory = os.path.abspath(directory)
         self.log = Log() if log is None else log
+        self.limit = limit
+        self._puts = 0
         self._make_rooms()
+        self.journal = Journal(self.room("journal"), at_exit=self.settle)
 
     def _make_rooms(self) -> None:
         _make_private(self.directory)
@@ -101,6 +119,7 @@ class Store:
             return None
         if abs(time.time() - used) > TOUCH_S:
             _quietly(os.utime, path)
+        self.journal.loaded(artifact)
         return artifact
 
     def has(self, key: Key) -> bool:
@@ -125,7 +144,23 @@ class Store:
         except OSError as error:
             self.log.once("write", "compiled ops cannot be saved in %s: %s", self.directory, error)
             return False
+        self.journal.compiled(artifact, len(data))
+        self._puts += 1  # a lost update between threads delays the house-keeping, no more
+        if self._puts % SETTLE_PUTS == 0:
+            self.settle()
         return True
+
+    def settle(self) -> None:
+        """Keep house: statistics, leftovers of dead processes, the size limit. Never raises."""
+        try:
+            from jitops.cache.index import Index  # diskcache: 10 to 20 ms, when the process ends
+
+            self.journal.write()
+            self.sweep()
+            with Index(self) as index:
+                index.settle(self.limit)
+        except Exception as error:  # a cache that cannot be tidied must not spoil a program's end
+            self.log.info("the cache was not tidied: %r", error)
 
     def _publish(self, data: bytes, final: str) -> None:
         name = f"{os.path.basename(final)}.{os.getpid()}.{os.urandom(6).hex()}"
@@ -193,10 +228,11 @@ class Store:
         return problems
 
     def sweep(self) -> None:
-        """Delete what processes that died left in tmp/, and all but the newest in quarantine/."""
+        """Delete what processes that died left behind, and all but the newest in quarantine/."""
         now = time.time()
-        tmp = self.room("tmp")
-        for path in (os.path.join(tmp, name) for name in _names(tmp)):
+        left = [self.room(os.path.join("tmp", name)) for name in _names(self.room("tmp"))]
+        left += [self.room(n) for n in _names(self.directory) if n.startswith("journal.")]
+        for path in left:
             status = _status(path)
             if status is not None and abs(now - status.st_mtime) > STALE_S:
                 _quietly(os.unlink, path)
@@ -242,7 +278,7 @@ def open_store(config: Config, log: Log | None = None) -> Store:
     """
     log = Log(config.log) if log is None else log
     try:
-        store = Store(config.cache_dir, log)
+        store = Store(config.cache_dir, log, config.cache_size)
         if not os.access(store.room("tmp"), os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), store.room("tmp"))
         return store
@@ -256,7 +292,7 @@ def open_store(config: Config, log: Log | None = None) -> Store:
             error.strerror or error,
             directory,
         )
-        return Store(directory, log)
+        return Store(directory, log, config.cache_size)
 
 
 def _temporary_directory() -> str:
