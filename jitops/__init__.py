@@ -1,0 +1,1 @@
+"""Plain NumPy functions, compiled once for exactly this machine."""

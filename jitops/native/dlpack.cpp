@@ -1,0 +1,266 @@
+// Tensors of other libraries: what their types offer, and their views.
+#include "flatten.h"
+
+#include <array>
+#include <cstring>
+
+namespace jitops {
+namespace {
+
+constexpr size_t kCacheSize = 64;
+
+// Facts by type, direct-mapped; an entry keeps its type alive. Guarded by the GIL. Facts of tensors are never freed:
+// calls in progress point at them.
+std::array<TypeFacts*, kCacheSize> g_cache{};
+
+PyObject* type_attribute(PyTypeObject* type, const char* name) {
+  PyObject* found = PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), name);
+  if (found == nullptr) PyErr_Clear();
+  return found;
+}
+
+const dl::ExchangeApi* exchange_api(PyTypeObject* type) {
+  const Ref capsule(type_attribute(type, "__dlpack_c_exchange_api__"));
+  if (!capsule || !PyCapsule_IsValid(capsule.get(), "dlpack_exchange_api")) return nullptr;
+  auto* api = static_cast<dl::ExchangeApi*>(
+      PyCapsule_GetPointer(capsule.get(), "dlpack_exchange_api"));
+  while (api != nullptr && api->major != dl::kMajor) api = api->previous;
+  return api != nullptr && api->view_object != nullptr ? api : nullptr;
+}
+
+void find_requires_grad(TypeFacts& facts) {
+  const Ref attribute(type_attribute(facts.type, "requires_grad"));
+  if (!attribute || Py_TYPE(attribute.get()) != &PyGetSetDescr_Type) return;
+  const PyGetSetDef* def = reinterpret_cast<PyGetSetDescrObject*>(attribute.get())->d_getset;
+  facts.requires_grad = def->get;
+  facts.requires_grad_closure = def->closure;
+}
+
+TypeKind builtin_kind(PyTypeObject* type) {
+  struct Row {
+    PyTypeObject* type;
+    TypeKind kind;
+  };
+  const Row rows[] = {
+      {&PyFloat_Type, TypeKind::Float}, {&PyLong_Type, TypeKind::Int},
+      {&PyComplex_Type, TypeKind::Complex}, {&PyBool_Type, TypeKind::Bool},
+      {Py_TYPE(Py_None), TypeKind::None}, {&PyUnicode_Type, TypeKind::Value},
+      {&PyBytes_Type, TypeKind::Value}, {&PyTuple_Type, TypeKind::Tuple},
+      {&PyList_Type, TypeKind::List}, {&PyDict_Type, TypeKind::Dict},
+  };
+  for (const Row& row : rows) {
+    if (row.type == type) return row.kind;
+  }
+  struct Base {
+    PyTypeObject* type;
+    TypeKind kind;
+  };
+  const Base bases[] = {
+      {&PyArray_Type, TypeKind::ArraySubclass},
+      {&PyGenericArrType_Type, TypeKind::NumpyScalar},
+      {&PyTuple_Type, TypeKind::TupleSubclass},
+      {&PyList_Type, TypeKind::ListSubclass},
+      {&PyDict_Type, TypeKind::DictSubclass},
+  };
+  for (const Base& base : bases) {
+    if (PyType_IsSubtype(type, base.type)) return base.kind;
+  }
+  return TypeKind::Object;
+}
+
+DType scalar_dtype(PyTypeObject* type) {
+  PyArray_Descr* descr = PyArray_DescrFromTypeObject(reinterpret_cast<PyObject*>(type));
+  if (descr == nullptr) {
+    PyErr_Clear();
+    return DType::Invalid;
+  }
+  const DType dtype = dtype_of(descr);
+  Py_DECREF(descr);
+  return dtype;
+}
+
+void describe(TypeFacts& facts) {
+  facts.kind = builtin_kind(facts.type);
+  if (facts.kind == TypeKind::NumpyScalar) facts.dtype = scalar_dtype(facts.type);
+  if (facts.kind != TypeKind::Object) return;
+  if (const Ref spec{type_attribute(facts.type, "__jitops_spec__")}) {
+    facts.kind = TypeKind::Spec;
+    return;
+  }
+  facts.api = exchange_api(facts.type);
+  if (facts.api != nullptr) {
+    facts.kind = TypeKind::TensorApi;
+  } else if (const Ref method{type_attribute(facts.type, "__dlpack__")}) {
+    facts.kind = TypeKind::TensorMethod;
+  }
+  if (is_tensor(facts.kind)) find_requires_grad(facts);
+}
+
+const TypeFacts* discover(PyTypeObject* type, TypeFacts*& slot) {
+  TypeFacts* made = new TypeFacts;
+  Py_INCREF(type);
+  made->type = type;
+  describe(*made);  // may run Python code, which may fill the slot meanwhile
+  TypeFacts* old = slot;
+  slot = made;
+  if (old != nullptr && !is_tensor(old->kind)) {
+    PyTypeObject* gone = old->type;
+    delete old;
+    Py_DECREF(gone);
+  }
+  return made;
+}
+
+const char* device_name(int32_t type) {
+  struct Row {
+    int32_t type;
+    const char* name;
+  };
+  constexpr Row rows[] = {{2, "cuda"}, {4, "opencl"}, {7, "vulkan"}, {8, "metal"}, {10, "rocm"},
+                          {13, "cuda managed memory"}, {14, "oneapi"}, {15, "webgpu"}};
+  for (const Row& row : rows) {
+    if (row.type == type) return row.name;
+  }
+  return "another device";
+}
+
+bool on_cpu(int32_t device) {
+  return device == dl::kCPU || device == dl::kCUDAHost || device == dl::kROCMHost;
+}
+
+bool c_order(const dl::Tensor& tensor) {
+  if (tensor.strides == nullptr) return true;
+  int64_t expected = 1;
+  bool contiguous = true;
+  for (int i = tensor.ndim - 1; i >= 0; --i) {
+    if (tensor.shape[i] == 0) return true;
+    if (tensor.shape[i] != 1 && tensor.strides[i] != expected) contiguous = false;
+    expected *= tensor.shape[i];
+  }
+  return contiguous;
+}
+
+// torch.is_grad_enabled(), looked up where torch is loaded; only asked for tensors that require grad.
+int grad_enabled() {
+  PyObject* modules = PyImport_GetModuleDict();
+  PyObject* torch = PyDict_GetItemString(modules, "torch");
+  if (torch == nullptr) return 1;
+  const Ref answer(PyObject_CallMethod(torch, "is_grad_enabled", nullptr));
+  return answer ? PyObject_IsTrue(answer.get()) : -1;
+}
+
+}  // namespace
+
+const TypeFacts* type_facts(PyTypeObject* type) {
+  TypeFacts*& slot = g_cache[(address(type) >> 4) % kCacheSize];
+  if (__builtin_expect(slot != nullptr && slot->type == type, 1)) return slot;
+  return discover(type, slot);
+}
+
+// True with an error set when autograd would lose track of this tensor.
+bool Flattener::grad_refused(PyObject* object, const TypeFacts& facts) {
+  if (facts.requires_grad == nullptr) return false;
+  const Ref answer(facts.requires_grad(object, facts.requires_grad_closure));
+  if (answer.get() == Py_False) return false;
+  if (!answer) return true;
+  const int enabled = grad_enabled();
+  if (enabled == 0) return false;
+  if (enabled > 0) {
+    const Ref name = argument();
+    if (name) {
+      PyErr_Format(PyExc_RuntimeError,
+                   "%U of op '%s' is a tensor that requires grad, and a direct call is not recorded "
+                   "by autograd: pass .detach(), or call the op under torch.no_grad()",
+                   name.get(), parameters_.op);
+    }
+  }
+  return true;
+}
+
+// The view behind `__dlpack__`; the capsule lives as long as the call.
+bool Flattener::exported(PyObject* object, dl::Tensor* view, bool* writable) {
+  const Ref method(PyObject_GetAttrString(object, "__dlpack__"));
+  if (!method) return false;
+  const Ref empty(PyTuple_New(0));
+  const Ref options(Py_BuildValue("{s(ii)}", "max_version", 1, 0));
+  if (!empty || !options) return false;
+  Ref capsule(PyObject_Call(method.get(), empty.get(), options.get()));
+  if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // before DLPack 1.0
+    PyErr_Clear();
+    capsule = Ref(PyObject_CallNoArgs(method.get()));
+  }
+  if (!capsule) return false;
+  if (PyCapsule_IsValid(capsule.get(), "dltensor_versioned")) {
+    const auto* managed = static_cast<dl::ManagedTensorVersioned*>(
+        PyCapsule_GetPointer(capsule.get(), "dltensor_versioned"));
+    if (managed->major != dl::kMajor) {
+      PyErr_SetString(PyExc_BufferError, "the tensor speaks another major version of DLPack");
+      return false;
+    }
+    *view = managed->tensor;
+    *writable = (managed->flags & dl::kReadOnly) == 0;
+  } else {
+    const auto* managed =
+        static_cast<dl::ManagedTensor*>(PyCapsule_GetPointer(capsule.get(), "dltensor"));
+    if (managed == nullptr) return false;
+    *view = managed->tensor;
+    *writable = false;  // the old form cannot say; writing through it is never asked for
+  }
+  call_.owned.push_back(std::move(capsule));
+  return true;
+}
+
+bool Flattener::tensor(PyObject* object, const TypeFacts& facts) {
+  if (call_.tensor == nullptr) call_.tensor = &facts;
+  dl::Tensor view;
+  bool writable = true;
+  if (grad_refused(object, facts)) return false;
+  if (facts.api != nullptr) {
+    if (facts.api->view_object(object, &view) != 0) return false;
+  } else if (!exported(object, &view, &writable)) {
+    return false;
+  }
+  if (__builtin_expect(!on_cpu(view.device_type), 0)) {
+    const Ref name = argument();
+    if (name) {
+      PyErr_Format(PyExc_RuntimeError,
+                   "%U of op '%s' is on %s:%d; accepted are tensors on the CPU: move it there first",
+                   name.get(), parameters_.op, device_name(view.device_type), view.device_id);
+    }
+    return false;
+  }
+  if (view.ndim < 0 || view.ndim > 64) {
+    PyErr_Format(PyExc_ValueError, "op '%s' takes tensors of at most 64 axes, found %d",
+                 parameters_.op, view.ndim);
+    return false;
+  }
+  tensor_view(object, view, writable);
+  return true;
+}
+
+void Flattener::tensor_view(PyObject* object, const dl::Tensor& view, bool writable) {
+  const DType dtype = dtype_from_dlpack(view.dtype);
+  const unsigned ndim = static_cast<unsigned>(view.ndim);
+  const bool strided = !c_order(view);
+  char* data = static_cast<char*>(view.data) + view.byte_offset;
+  const bool fits = dtype != DType::Invalid && address(data) % dtype_alignment(dtype) == 0;
+  auto& words = call_.words;
+  words.reserve(2 * ndim + 2);
+  words.push_reserved(head(Tag::ArrayOfType, dtype, ndim, strided));
+  words.push_reserved(address(Py_TYPE(object)));
+  call_.objects.push({reinterpret_cast<PyObject*>(Py_TYPE(object)), false});
+  const size_t at = words.size();
+  for (unsigned i = 0; i < ndim; ++i) words.push_reserved(static_cast<uint64_t>(view.shape[i]));
+  if (strided) {
+    const int64_t size = static_cast<int64_t>(dtype_size(dtype));
+    for (unsigned i = 0; i < ndim; ++i) {
+      const int64_t stride = view.shape[i] == 1 ? 0 : view.strides[i] * size;
+      words.push_reserved(static_cast<uint64_t>(stride));
+    }
+  }
+  call_.matchable &= fits;
+  call_.leaves.push({object, data, static_cast<uint32_t>(at), LeafKind::Tensor, dtype,
+                     static_cast<uint8_t>(ndim), strided, writable, fits});
+}
+
+}  // namespace jitops

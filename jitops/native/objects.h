@@ -1,0 +1,127 @@
+// The Python types of the module, and their C++ forms.
+#pragma once
+
+#include "flatten.h"
+
+#include <string>
+#include <vector>
+
+namespace jitops {
+
+using KernelEntry = int32_t (*)(void* const* buffers);
+
+struct Library {
+  PyObject_HEAD
+  void* handle;
+};
+extern PyTypeObject* g_library_type;
+
+// One parameter of a kernel's entry.
+struct InputSpec {
+  bool scalar = false;
+  bool mutated = false;
+  bool bounded = false;  // weak integers must lie in [lo, hi]
+  bool strided = false;
+  DType dtype = DType::Invalid;
+  std::vector<int64_t> shape;
+  std::vector<int64_t> strides;  // bytes; 0 for axes of extent 1
+  __int128 lo = 0, hi = 0;
+  int64_t span_lo = 0, span_hi = 0;  // bytes touched, relative to the data pointer
+};
+
+struct OutputSpec {
+  DType dtype = DType::Invalid;
+  std::vector<int64_t> shape;
+  size_t bytes = 0;
+};
+
+struct ProgramSpec {
+  KernelEntry entry = nullptr;
+  std::vector<InputSpec> inputs;
+  std::vector<OutputSpec> outputs;
+  std::vector<uint32_t> mutated;  // indices of mutated inputs
+  size_t workspace = 0;
+  bool parallel = false;
+  bool release_gil = false;
+  std::string name;
+};
+
+struct Program {
+  PyObject_HEAD
+  PyObject* library;  // keeps the code mapped
+  ProgramSpec spec;
+};
+extern PyTypeObject* g_program_type;
+
+// Where a program input comes from: a dynamic leaf of the call, or a captured array.
+struct Source {
+  int leaf = -1;
+  PyObject* captured = nullptr;  // owned by the binding; an exact ndarray
+};
+
+enum class NodeKind : uint8_t { Out, Arg, Cap, Const, Tuple, List, Dict, NamedTuple };
+
+struct Node {
+  NodeKind kind = NodeKind::Out;
+  bool scalar = false;         // Out: a 0-d result comes back as a scalar
+  int index = 0;               // Out, Arg, Cap
+  PyObject* object = nullptr;  // Const: the object; Dict: tuple of keys; NamedTuple: the class. Owned
+  std::vector<Node> children;
+};
+
+struct BindingSpec {
+  std::vector<Source> sources;
+  Node result;
+  std::vector<char> scalar_out;  // by output: every use of it is as a scalar
+  bool plain = false;            // the result is output 0, an array
+};
+
+struct Binding {
+  PyObject_HEAD
+  Program* program;  // owned
+  BindingSpec spec;
+};
+extern PyTypeObject* g_binding_type;
+
+struct Value {
+  PyObject_HEAD
+  PyObject* object;
+};
+extern PyTypeObject* g_value_type;
+extern PyTypeObject* g_dispatcher_type;
+
+// Whether the kernel may run on this call's arguments; `why` says why not.
+bool binding_fits(const Binding& binding, const Call& call, std::string* why);
+
+enum class Outcome { Done, Miss, Failed };
+
+// Run a binding whose signature matched. Miss: the values of this call are not what the kernel takes (an integer out of
+// bounds, a read-only or overlapping argument to be written, a captured array that changed its form).
+Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result);
+
+// scalars.cpp: convert a scalar leaf to the bytes of `input.dtype`.
+Outcome store_scalar(const InputSpec& input, const Leaf& leaf, void* slot);
+
+// results.cpp
+struct Result {
+  PyObject* object = nullptr;  // owned; null while a scalar is still raw bytes
+  void* data = nullptr;
+};
+bool new_array(const OutputSpec& output, Result* result);
+bool new_tensor(const OutputSpec& output, const TypeFacts& kind, PyObject* example, Result* result);
+PyObject* finish_tensor(const TypeFacts& kind, PyObject* example, PyObject* array);
+PyObject* new_scalar(const OutputSpec& output, void* data);
+bool prepare_results(PyObject* module);
+
+// One function per type: create it and add it to the module. False with an error set.
+bool add_library(PyObject* module);
+bool add_program(PyObject* module);
+bool add_binding(PyObject* module);
+bool add_dispatcher(PyObject* module);
+
+// cpu.cpp
+PyObject* detect_cpu();
+
+PyTypeObject* add_type(PyObject* module, PyType_Spec& spec);
+
+}  // namespace jitops

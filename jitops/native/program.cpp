@@ -1,0 +1,229 @@
+// Program: a kernel's entry with what it takes and gives.
+#include "objects.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace jitops {
+
+PyTypeObject* g_program_type;
+
+namespace {
+
+constexpr double kReleaseGilFrom = 20000.0;  // ns
+
+bool read_dims(PyObject* sequence, std::vector<int64_t>* out) {
+  const Ref items(PySequence_Tuple(sequence));
+  if (!items) return false;
+  const Py_ssize_t n = PyTuple_GET_SIZE(items.get());
+  if (n > 64) return PyErr_SetString(PyExc_ValueError, "at most 64 axes"), false;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    const long long value = PyLong_AsLongLong(PyTuple_GET_ITEM(items.get(), i));
+    if (value == -1 && PyErr_Occurred()) return false;
+    out->push_back(value);
+  }
+  return true;
+}
+
+bool read_shape(PyObject* sequence, std::vector<int64_t>* out) {
+  if (!read_dims(sequence, out)) return false;
+  __int128 size = 1;
+  for (const int64_t extent : *out) {
+    if (extent < 0) return PyErr_SetString(PyExc_ValueError, "negative extent in a shape"), false;
+    size = std::min<__int128>(size * std::max<int64_t>(extent, 1), __int128{1} << 62);
+  }
+  if (size > (__int128{1} << 46)) return PyErr_SetString(PyExc_ValueError, "shape too large"), false;
+  return true;
+}
+
+bool read_dtype(PyObject* name, DType* out) {
+  const char* text = PyUnicode_AsUTF8(name);
+  if (text == nullptr) return false;
+  *out = dtype_from_name(text);
+  if (*out != DType::Invalid) return true;
+  PyErr_Format(PyExc_ValueError, "unknown dtype '%s' in a program", text);
+  return false;
+}
+
+bool read_bound(PyObject* object, __int128 fallback, __int128* out) {
+  *out = fallback;
+  if (object == Py_None) return true;
+  int overflow = 0;
+  const long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+  if (value == -1 && overflow == 0 && PyErr_Occurred()) return false;
+  *out = value;
+  if (overflow < 0) *out = fallback;
+  if (overflow > 0) {
+    const unsigned long long large = PyLong_AsUnsignedLongLong(object);
+    if (large == static_cast<unsigned long long>(-1) && PyErr_Occurred()) {
+      PyErr_Clear();  // beyond 64 bits: no bound for the integers a kernel can take
+      *out = __int128{1} << 64;
+    } else {
+      *out = large;
+    }
+  }
+  return true;
+}
+
+std::vector<int64_t> c_strides(const std::vector<int64_t>& shape, int64_t item) {
+  std::vector<int64_t> strides(shape.size());
+  int64_t step = item;
+  for (size_t i = shape.size(); i-- > 0;) {
+    strides[i] = shape[i] == 1 ? 0 : step;
+    step *= shape[i];
+  }
+  return strides;
+}
+
+void measure(InputSpec* input) {
+  const int64_t item = static_cast<int64_t>(dtype_size(input->dtype));
+  std::vector<int64_t> dense = c_strides(input->shape, item);
+  const bool empty = std::find(input->shape.begin(), input->shape.end(), 0) != input->shape.end();
+  for (size_t i = 0; i < input->strides.size(); ++i) {
+    if (input->shape[i] == 1) input->strides[i] = 0;
+  }
+  input->strided = !input->strides.empty() && !empty && input->strides != dense;
+  if (!input->strided) input->strides = dense;
+  if (empty) return;
+  input->span_hi = item;
+  for (size_t i = 0; i < input->shape.size(); ++i) {
+    const int64_t reach = (input->shape[i] - 1) * input->strides[i];
+    (reach < 0 ? input->span_lo : input->span_hi) += reach;
+  }
+}
+
+bool read_input(PyObject* item, InputSpec* input) {
+  const char* kind = nullptr;
+  PyObject *dtype, *shape, *strides, *lo, *hi;
+  int mutated = 0;
+  if (!PyTuple_Check(item)) {
+    return PyErr_SetString(PyExc_TypeError, "a program input is a tuple"), false;
+  }
+  if (!PyArg_ParseTuple(item, "sOOOpOO;a program input is (kind, dtype, shape, strides, mutated, "
+                              "lo, hi)", &kind, &dtype, &shape, &strides, &mutated, &lo, &hi)) {
+    return false;
+  }
+  input->scalar = std::strcmp(kind, "scalar") == 0;
+  if (!input->scalar && std::strcmp(kind, "array") != 0) {
+    PyErr_Format(PyExc_ValueError, "a program input is an 'array' or a 'scalar', found '%s'", kind);
+    return false;
+  }
+  input->mutated = mutated != 0;
+  if (!read_dtype(dtype, &input->dtype)) return false;
+  input->bounded = lo != Py_None || hi != Py_None;
+  if (!read_bound(lo, -(__int128{1} << 64), &input->lo)) return false;
+  if (!read_bound(hi, __int128{1} << 64, &input->hi)) return false;
+  if (input->scalar) return true;
+  if (!read_shape(shape, &input->shape)) return false;
+  if (strides != Py_None && !read_dims(strides, &input->strides)) return false;
+  if (strides != Py_None && input->strides.size() != input->shape.size()) {
+    return PyErr_SetString(PyExc_ValueError, "a stride for each axis is needed"), false;
+  }
+  measure(input);
+  return true;
+}
+
+bool read_output(PyObject* item, OutputSpec* output) {
+  PyObject *dtype, *shape;
+  if (!PyTuple_Check(item)) {
+    return PyErr_SetString(PyExc_TypeError, "a program output is a tuple"), false;
+  }
+  if (!PyArg_ParseTuple(item, "OO;a program output is (dtype, shape)", &dtype, &shape)) return false;
+  if (!read_dtype(dtype, &output->dtype) || !read_shape(shape, &output->shape)) return false;
+  output->bytes = dtype_size(output->dtype);
+  for (const int64_t extent : output->shape) output->bytes *= static_cast<size_t>(extent);
+  return true;
+}
+
+template <typename T>
+bool read_all(PyObject* sequence, std::vector<T>* out, bool (*read)(PyObject*, T*)) {
+  const Ref items(PySequence_Tuple(sequence));
+  if (!items) return false;
+  out->resize(static_cast<size_t>(PyTuple_GET_SIZE(items.get())));
+  for (size_t i = 0; i < out->size(); ++i) {
+    if (!read(PyTuple_GET_ITEM(items.get(), static_cast<Py_ssize_t>(i)), &(*out)[i])) return false;
+  }
+  return true;
+}
+
+bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, Py_ssize_t workspace,
+          double cost_ns, unsigned long long symbol) {
+  if (symbol == 0) return PyErr_SetString(PyExc_ValueError, "symbol is null"), false;
+  if (workspace < 0) return PyErr_SetString(PyExc_ValueError, "workspace is negative"), false;
+  if (!read_all(inputs, &spec->inputs, read_input)) return false;
+  if (!read_all(outputs, &spec->outputs, read_output)) return false;
+  for (uint32_t i = 0; i < spec->inputs.size(); ++i) {
+    if (spec->inputs[i].mutated) spec->mutated.push_back(i);
+  }
+  spec->entry = reinterpret_cast<KernelEntry>(static_cast<uintptr_t>(symbol));
+  spec->workspace = static_cast<size_t>(workspace);
+  spec->release_gil = cost_ns >= kReleaseGilFrom;
+  return true;
+}
+
+PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  static const char* const names[] = {"library", "symbol", "inputs", "outputs", "workspace",
+                                      "cost_ns", "parallel", "name", nullptr};
+  PyObject *library, *symbol, *inputs, *outputs;
+  Py_ssize_t workspace = 0;
+  double cost_ns = 0;
+  int parallel = 0;
+  const char* name = "kernel";
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|ndps", const_cast<char**>(names),
+                                   g_library_type, &library, &symbol, &inputs, &outputs, &workspace,
+                                   &cost_ns, &parallel, &name)) {
+    return nullptr;
+  }
+  Ref found = PyUnicode_Check(symbol) ? Ref(PyObject_CallMethod(library, "symbol", "O", symbol))
+                                      : Ref::borrow(symbol);
+  if (!found) return nullptr;
+  const unsigned long long code = PyLong_AsUnsignedLongLong(found.get());
+  if (PyErr_Occurred()) return nullptr;
+  Program* self = reinterpret_cast<Program*>(type->tp_alloc(type, 0));
+  if (self == nullptr) return nullptr;
+  new (&self->spec) ProgramSpec;
+  self->library = library;
+  Py_INCREF(library);
+  self->spec.parallel = parallel != 0;
+  self->spec.name = name;
+  if (!fill(&self->spec, inputs, outputs, workspace, cost_ns, code)) {
+    Py_DECREF(self);
+    return nullptr;
+  }
+  return reinterpret_cast<PyObject*>(self);
+}
+
+void program_dealloc(PyObject* object) {
+  Program* self = reinterpret_cast<Program*>(object);
+  PyTypeObject* type = Py_TYPE(object);
+  self->spec.~ProgramSpec();
+  Py_XDECREF(self->library);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyObject* program_repr(PyObject* object) {
+  const ProgramSpec& spec = reinterpret_cast<Program*>(object)->spec;
+  return PyUnicode_FromFormat("<jitops program '%s': %zu inputs, %zu outputs>", spec.name.c_str(),
+                              spec.inputs.size(), spec.outputs.size());
+}
+
+PyType_Slot slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(program_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(program_dealloc)},
+    {Py_tp_repr, reinterpret_cast<void*>(program_repr)},
+    {Py_tp_doc, const_cast<char*>("A kernel's entry point with what it takes and gives.")},
+    {0, nullptr}};
+
+PyType_Spec type_spec = {"jitops._native.Program", sizeof(Program), 0,
+                         Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
+
+}  // namespace
+
+bool add_program(PyObject* module) {
+  g_program_type = add_type(module, type_spec);
+  return g_program_type != nullptr;
+}
+
+}  // namespace jitops

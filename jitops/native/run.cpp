@@ -1,0 +1,334 @@
+// A hit: pointers for the kernel's inputs, fresh outputs, the call, the result in the caller's form.
+#include "memory.h"
+#include "objects.h"
+#include "thread_pool.h"
+
+#include <array>
+#include <cstring>
+
+namespace jitops {
+namespace {
+
+constexpr size_t kSlot = 16;  // bytes of the widest scalar
+
+// What one run needs besides the call; releases all of it.
+struct Frame {
+  Inline<void*, 32> buffers;
+  Inline<Result, 8> results;
+  alignas(kSlot) unsigned char scalars[16][kSlot];
+  std::vector<std::array<unsigned char, kSlot>> more_scalars;
+  void* workspace = nullptr;
+  const TypeFacts* tensor = nullptr;
+  PyObject* example = nullptr;
+
+  ~Frame() {
+    for (const Result& result : results) {
+      if (result.object != nullptr) {
+        Py_DECREF(result.object);
+      } else if (result.data != nullptr) {
+        memory::release(result.data);
+      }
+    }
+    if (workspace != nullptr) memory::release(workspace);
+  }
+
+  void* scalar_slot(size_t i, size_t count) {
+    if (i < 16) return scalars[i];
+    if (more_scalars.empty()) more_scalars.resize(count - 16);
+    return more_scalars[i - 16].data();
+  }
+};
+
+bool captured_fits(const InputSpec& input, PyObject* object) {
+  PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object);
+  const int flags = PyArray_FLAGS(array);
+  if (dtype_of(PyArray_DESCR(array)) != input.dtype || (flags & NPY_ARRAY_ALIGNED) == 0 ||
+      !PyArray_ISNBO(PyArray_DESCR(array)->byteorder) ||
+      static_cast<size_t>(PyArray_NDIM(array)) != input.shape.size()) {
+    return false;
+  }
+  for (size_t i = 0; i < input.shape.size(); ++i) {
+    if (PyArray_DIMS(array)[i] != input.shape[i]) return false;
+  }
+  if (!input.strided && (flags & NPY_ARRAY_C_CONTIGUOUS) != 0) return true;
+  for (size_t i = 0; i < input.shape.size(); ++i) {
+    if (input.shape[i] != 1 && PyArray_STRIDES(array)[i] != input.strides[i]) return false;
+  }
+  return true;
+}
+
+bool leaf_fits(const InputSpec& input, const Leaf& leaf, const Call& call) {
+  if (input.scalar) {
+    return leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor && leaf.fits;
+  }
+  if ((leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor) || !leaf.fits ||
+      leaf.dtype != input.dtype || leaf.ndim != input.shape.size() ||
+      leaf.strided != input.strided) {
+    return false;
+  }
+  const uint64_t* words = call.words.begin() + leaf.word;
+  for (size_t i = 0; i < input.shape.size(); ++i) {
+    if (words[i] != static_cast<uint64_t>(input.shape[i])) return false;
+    if (leaf.strided && words[leaf.ndim + i] != static_cast<uint64_t>(input.strides[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool args_exist(const Node& node, const Call& call) {
+  if (node.kind == NodeKind::Arg && static_cast<size_t>(node.index) >= call.leaves.size()) {
+    return false;
+  }
+  for (const Node& child : node.children) {
+    if (!args_exist(child, call)) return false;
+  }
+  return true;
+}
+
+// The object behind a program input: an argument or a captured array.
+PyObject* source_object(const Source& source, const Call& call) {
+  return source.captured != nullptr ? source.captured
+                                    : call.leaves[static_cast<size_t>(source.leaf)].object;
+}
+
+bool source_writable(const Source& source, const Call& call) {
+  if (source.captured != nullptr) {
+    return PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject*>(source.captured));
+  }
+  return call.leaves[static_cast<size_t>(source.leaf)].writable;
+}
+
+// A written input must be writable and share no memory with another input (bounds of the memory touched decide).
+bool writes_allowed(const Binding& binding, const Call& call, void* const* buffers) {
+  const ProgramSpec& program = binding.program->spec;
+  for (const uint32_t i : program.mutated) {
+    const InputSpec& written = program.inputs[i];
+    if (!source_writable(binding.spec.sources[i], call)) return false;
+    const char* begin = static_cast<const char*>(buffers[i]);
+    for (size_t j = 0; j < program.inputs.size(); ++j) {
+      const InputSpec& other = program.inputs[j];
+      const char* start = static_cast<const char*>(buffers[j]);
+      if (j != i && !other.scalar && start + other.span_lo < begin + written.span_hi &&
+          begin + written.span_lo < start + other.span_hi) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+Outcome gather_inputs(const Binding& binding, const Call& call, Frame* frame) {
+  const ProgramSpec& program = binding.program->spec;
+  const size_t count = program.inputs.size();
+  frame->buffers.reserve(count + program.outputs.size() + 1);
+  for (size_t i = 0; i < count; ++i) {
+    const InputSpec& input = program.inputs[i];
+    const Source& source = binding.spec.sources[i];
+    if (source.captured != nullptr) {
+      if (!captured_fits(input, source.captured)) return Outcome::Miss;
+      frame->buffers.push_reserved(
+          PyArray_DATA(reinterpret_cast<PyArrayObject*>(source.captured)));
+      continue;
+    }
+    const Leaf& leaf = call.leaves[static_cast<size_t>(source.leaf)];
+    if (!input.scalar) {
+      frame->buffers.push_reserved(leaf.data);
+      continue;
+    }
+    void* slot = frame->scalar_slot(i, count);
+    const Outcome stored = store_scalar(input, leaf, slot);
+    if (stored != Outcome::Done) return stored;
+    frame->buffers.push_reserved(slot);
+  }
+  const bool writes = !program.mutated.empty();
+  return !writes || writes_allowed(binding, call, frame->buffers.begin()) ? Outcome::Done
+                                                                         : Outcome::Miss;
+}
+
+PyObject* first_tensor(const Call& call) {
+  for (const Leaf& leaf : call.leaves) {
+    if (leaf.kind == LeafKind::Tensor) return leaf.object;
+  }
+  return nullptr;
+}
+
+bool make_results(const Binding& binding, Frame* frame) {
+  const ProgramSpec& program = binding.program->spec;
+  frame->results.reserve(program.outputs.size());
+  for (size_t i = 0; i < program.outputs.size(); ++i) {
+    const OutputSpec& output = program.outputs[i];
+    Result result;
+    bool made;
+    if (frame->tensor != nullptr) {
+      made = new_tensor(output, *frame->tensor, frame->example, &result);
+    } else if (binding.spec.scalar_out[i]) {
+      result.data = memory::allocate(output.bytes);
+      made = result.data != nullptr;
+      if (!made) PyErr_NoMemory();
+    } else {
+      made = new_array(output, &result);
+    }
+    if (!made) return false;
+    frame->results.push_reserved(result);
+    frame->buffers.push_reserved(result.data);
+  }
+  if (program.workspace != 0) {
+    frame->workspace = memory::allocate(program.workspace);
+    if (frame->workspace == nullptr) return PyErr_NoMemory(), false;
+  }
+  frame->buffers.push_reserved(frame->workspace);
+  return true;
+}
+
+// While other threads may run Python code, this call's arrays must not go away.
+int32_t call_released(const Binding& binding, const Call& call, void* const* buffers) {
+  for (const Leaf& leaf : call.leaves) Py_INCREF(leaf.object);
+  PyThreadState* state = PyEval_SaveThread();
+  const int32_t code = binding.program->spec.entry(buffers);
+  PyEval_RestoreThread(state);
+  for (const Leaf& leaf : call.leaves) Py_DECREF(leaf.object);
+  return code;
+}
+
+int32_t call_kernel(const Binding& binding, const Call& call, int threads, void* const* buffers) {
+  const ProgramSpec& program = binding.program->spec;
+  if (!program.parallel && !program.release_gil) return program.entry(buffers);
+  const pool::OpLimit limit(threads);
+  return program.release_gil ? call_released(binding, call, buffers) : program.entry(buffers);
+}
+
+class Builder {
+ public:
+  Builder(const Binding& binding, const Call& call, Frame& frame)
+      : binding_(binding), call_(call), frame_(frame) {}
+
+  // Results in their final form, one object for each output.
+  bool finish() {
+    for (size_t i = 0; i < frame_.results.size(); ++i) {
+      Result& result = frame_.results[i];
+      void* data = std::exchange(result.data, nullptr);
+      if (result.object == nullptr) {
+        result.object = new_scalar(binding_.program->spec.outputs[i], data);
+        memory::release(data);
+      } else if (frame_.tensor != nullptr) {
+        result.object = finish_tensor(*frame_.tensor, frame_.example, result.object);
+      }
+      if (result.object == nullptr) return false;
+    }
+    return true;
+  }
+
+  PyObject* build(const Node& node) const {
+    switch (node.kind) {
+      case NodeKind::Out: return out(node);
+      case NodeKind::Arg: return share(call_.leaves[static_cast<size_t>(node.index)].object);
+      case NodeKind::Cap:
+        return share(source_object(binding_.spec.sources[static_cast<size_t>(node.index)], call_));
+      case NodeKind::Const: return share(node.object);
+      case NodeKind::Tuple: return tuple(node);
+      case NodeKind::List: return list(node);
+      case NodeKind::Dict: return dict(node);
+      case NodeKind::NamedTuple: return named(node);
+    }
+    return nullptr;
+  }
+
+ private:
+  static PyObject* share(PyObject* object) {
+    Py_INCREF(object);
+    return object;
+  }
+
+  PyObject* out(const Node& node) const {
+    PyObject* object = frame_.results[static_cast<size_t>(node.index)].object;
+    if (!node.scalar || !PyArray_CheckExact(object)) return share(object);
+    PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object);
+    return PyArray_ToScalar(PyArray_DATA(array), array);
+  }
+
+  PyObject* tuple(const Node& node) const {
+    Ref made(PyTuple_New(static_cast<Py_ssize_t>(node.children.size())));
+    for (size_t i = 0; made && i < node.children.size(); ++i) {
+      PyObject* item = build(node.children[i]);
+      if (item == nullptr) return nullptr;
+      PyTuple_SET_ITEM(made.get(), static_cast<Py_ssize_t>(i), item);
+    }
+    return made.release();
+  }
+
+  PyObject* list(const Node& node) const {
+    const Ref made(tuple(node));
+    return made ? PySequence_List(made.get()) : nullptr;
+  }
+
+  PyObject* dict(const Node& node) const {
+    Ref made(PyDict_New());
+    for (size_t i = 0; made && i < node.children.size(); ++i) {
+      const Ref item(build(node.children[i]));
+      PyObject* key = PyTuple_GET_ITEM(node.object, static_cast<Py_ssize_t>(i));
+      if (!item || PyDict_SetItem(made.get(), key, item.get()) != 0) return nullptr;
+    }
+    return made.release();
+  }
+
+  PyObject* named(const Node& node) const {
+    const Ref items(tuple(node));
+    return items ? PyObject_CallObject(node.object, items.get()) : nullptr;
+  }
+
+  const Binding& binding_;
+  const Call& call_;
+  Frame& frame_;
+};
+
+PyObject* build_result(const Binding& binding, const Call& call, Frame* frame) {
+  if (binding.spec.plain && (frame->tensor == nullptr || frame->tensor->api != nullptr)) {
+    return std::exchange(frame->results[0], Result{}).object;
+  }
+  Builder builder(binding, call, *frame);
+  return builder.finish() ? builder.build(binding.spec.result) : nullptr;
+}
+
+}  // namespace
+
+bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
+  const ProgramSpec& program = binding.program->spec;
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    const Source& source = binding.spec.sources[i];
+    const size_t leaf = static_cast<size_t>(source.leaf);
+    const bool fits = source.captured != nullptr
+                          ? captured_fits(program.inputs[i], source.captured)
+                          : leaf < call.leaves.size() &&
+                                leaf_fits(program.inputs[i], call.leaves[leaf], call);
+    if (!fits) {
+      *why = "input " + std::to_string(i) + " of program '" + program.name +
+             "' does not accept the argument (dtype, shape, strides or alignment)";
+      return false;
+    }
+  }
+  if (args_exist(binding.spec.result, call)) return true;
+  *why = "the result refers to an argument that this call does not have";
+  return false;
+}
+
+Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result) {
+  Frame frame;
+  const Outcome gathered = gather_inputs(binding, call, &frame);
+  if (gathered != Outcome::Done) return gathered;
+  if (__builtin_expect(call.tensor != nullptr, 0)) {
+    frame.tensor = call.tensor;
+    frame.example = first_tensor(call);
+  }
+  if (!make_results(binding, &frame)) return Outcome::Failed;
+  const int32_t code = call_kernel(binding, call, threads, frame.buffers.begin());
+  if (__builtin_expect(code != 0, 0)) {
+    PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed with code %d",
+                 binding.program->spec.name.c_str(), code);
+    return Outcome::Failed;
+  }
+  *result = build_result(binding, call, &frame);
+  return *result != nullptr ? Outcome::Done : Outcome::Failed;
+}
+
+}  // namespace jitops

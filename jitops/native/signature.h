@@ -1,0 +1,146 @@
+// One call in flattened form, and the table that finds the binding for it.
+//
+// A call is a sequence of 64-bit words. Each argument contributes a token: a head word (tag, dtype, number of axes, layout)
+// and the words its tag asks for. Two calls are alike when their words are equal and the objects compared by value
+// (`Value`) are equal in type and under ==. Values of dynamic scalars are not in the words.
+#pragma once
+
+#include "dtype.h"
+#include "numpy_api.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace jitops {
+
+struct TypeFacts;
+
+enum class Tag : uint8_t {
+  Array = 1,      // shape[ndim], then strides[ndim] in bytes unless C order
+  ArrayOfType,    // type, then as Array: a subclass of ndarray, or a tensor of another library
+  NumpyScalar,
+  WeakInt, WeakFloat, WeakComplex,
+  Identity,       // object address
+  Value,          // type address, hash; the object itself among the call's objects
+  StaticInt, StaticFloat, StaticComplex,  // the value, in one or two words
+  StaticScalar,   // a NumPy scalar: 4 words of its bytes
+  Tuple, List, Dict,                      // count in the head's upper half
+  TupleOfType, ListOfType, DictOfType,    // type address
+  Keyword,        // a keyword argument: its name follows as a Value token
+};
+
+constexpr uint64_t head(Tag tag, DType dtype = DType::Invalid, unsigned ndim = 0,
+                        bool strided = false) {
+  return static_cast<uint64_t>(tag) | static_cast<uint64_t>(dtype) << 8 |
+         static_cast<uint64_t>(ndim) << 16 | static_cast<uint64_t>(strided) << 24;
+}
+constexpr uint64_t counted(Tag tag, size_t count) {
+  return static_cast<uint64_t>(tag) | static_cast<uint64_t>(count) << 32;
+}
+inline uint64_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+enum class LeafKind : uint8_t { Array, Tensor, NumpyScalar, WeakInt, WeakFloat, WeakComplex };
+
+// A dynamic argument of this call. Borrowed: the caller's references keep it alive.
+struct Leaf {
+  PyObject* object;
+  void* data;      // arrays and tensors
+  uint32_t word;   // index of shape[0] in the call's words (arrays and tensors)
+  LeafKind kind;
+  DType dtype;     // arrays, tensors, NumPy scalars
+  uint8_t ndim;
+  bool strided : 1;
+  bool writable : 1;
+  bool fits : 1;   // aligned, native byte order, a dtype that kernels know
+};
+
+// Objects of a call: those compared by value, and those whose address is in the words and must stay alive with them.
+struct CallObject {
+  PyObject* object;
+  bool by_value;
+};
+
+// A growable array that starts on the stack.
+template <typename T, size_t N>
+class Inline {
+ public:
+  T* begin() { return data_; }
+  const T* begin() const { return data_; }
+  const T* end() const { return data_ + size_; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
+  size_t size() const { return size_; }
+  void reserve(size_t more) {
+    if (__builtin_expect(size_ + more > capacity_, 0)) grow(size_ + more);
+  }
+  void push(T value) {
+    reserve(1);
+    data_[size_++] = value;
+  }
+  void push_reserved(T value) { data_[size_++] = value; }
+  void resize_reserved(size_t size) { size_ = size; }
+
+ private:
+  __attribute__((noinline)) void grow(size_t need) {
+    const size_t capacity = need > 2 * capacity_ ? need : 2 * capacity_;
+    std::unique_ptr<T[]> larger(new T[capacity]);
+    for (size_t i = 0; i < size_; ++i) larger[i] = data_[i];
+    heap_ = std::move(larger);
+    data_ = heap_.get();
+    capacity_ = capacity;
+  }
+
+  T* data_ = local_;
+  size_t size_ = 0;
+  size_t capacity_ = N;
+  std::unique_ptr<T[]> heap_;
+  T local_[N];
+};
+
+struct Call {
+  Inline<uint64_t, 224> words;
+  Inline<Leaf, 16> leaves;
+  Inline<CallObject, 8> objects;
+  const TypeFacts* tensor = nullptr;  // kind of the first tensor of another library
+  bool matchable = true;              // false: some array is misaligned, byte-swapped or of a foreign dtype
+  std::vector<Ref> owned;             // exports of `__dlpack__`, alive for the call
+
+  uint64_t hash() const;
+};
+
+// A known signature. Counted by hand under the GIL: a comparison that runs Python code holds it.
+struct Entry {
+  uint64_t hash;
+  std::vector<uint64_t> words;
+  std::vector<CallObject> objects;  // owned references
+  PyObject* binding;                // owned
+  size_t holders = 1;
+
+  void release();
+  int visit(visitproc visit, void* arg);
+};
+
+// Open addressing over entries. All of it is guarded by the GIL.
+class Table {
+ public:
+  ~Table() { clear(); }
+  // The binding for a call, a new reference; null without an error when unknown, null with an error when == raised.
+  PyObject* find(const Call& call);
+  bool insert(const Call& call, PyObject* binding);  // false with an error set
+  void clear();
+  size_t size() const { return count_; }
+  int visit(visitproc visit, void* arg);
+
+ private:
+  Entry* lookup(const Call& call, uint64_t hash, bool* failed);
+  void place(Entry* entry);
+  void grow();
+
+  Entry* last_ = nullptr;  // the entry of the latest hit, borrowed from slots_
+  std::vector<Entry*> slots_;
+  size_t count_ = 0;
+  uint64_t version_ = 0;  // changes with every insertion and clearing
+};
+
+}  // namespace jitops

@@ -1,0 +1,404 @@
+// Callers publish their region in a slot and take part; idle workers find slots and claim tasks one by one, so that a
+// slow or preempted thread delays nobody but its own task. All shared state is in `Pool`; it is never destroyed.
+#include "thread_pool.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <climits>
+#include <mutex>
+
+namespace jitops::pool {
+namespace {
+
+constexpr int kSlots = 64;              // regions open at once; further callers run alone
+constexpr int kMaxThreads = 1024;
+constexpr int kTasksPerThread = 4;      // when the kernel leaves the number to us
+constexpr int kMaxTasks = 0xffff;
+constexpr auto kSpin = std::chrono::microseconds(30);
+constexpr uint32_t kWaiting = 1u << 31;
+
+// Region of one caller.
+//   ticket: generation << 32 | tasks << 16 | next unclaimed. Written by the caller to publish, then only by CAS + 1. A task
+//           is claimed by the thread whose CAS succeeds; until that thread adds it to `done` the region stays open, so
+//           `task` and `data` are read after a claim only.
+//   seats:  generation << 32 | helpers that may still join. CAS by helpers, +1 when they leave, same generation only.
+//   done:   tasks finished, and kWaiting when the caller sleeps on it. Reset by the caller before it publishes.
+//   error:  first non-zero code; CAS from 0.
+//   busy:   1 while a caller owns the slot; taken by exchange, given back by a release store.
+//   launches: written by the owner, read by stats().
+struct alignas(64) Slot {
+  std::atomic<uint64_t> ticket{0};
+  std::atomic<uint64_t> seats{0};
+  std::atomic<Task> task{nullptr};
+  std::atomic<void*> data{nullptr};
+  alignas(64) std::atomic<uint32_t> done{0};
+  std::atomic<int32_t> error{0};
+  alignas(64) std::atomic<uint32_t> busy{0};
+  std::atomic<uint64_t> launches{0};
+};
+
+struct Pool {
+  Slot slots[kSlots];
+  // Bumped after each publication; workers sleep on it. Pairs with `sleepers`: a publisher bumps, then reads sleepers; a
+  // worker counts itself, then sleeps only if the value is still the one it saw (both sequentially consistent).
+  alignas(64) std::atomic<uint32_t> signal{0};
+  std::atomic<int32_t> sleepers{0};  // workers in or about to enter the futex
+  std::atomic<int32_t> spinners{0};  // workers looking at `signal`; a hint for how many to wake
+  alignas(64) std::atomic<int32_t> active{0};  // threads inside regions: callers always, workers only below the budget
+  alignas(64) std::atomic<int32_t> threads{0};  // budget; 0: not determined yet
+  std::atomic<int32_t> workers{0};              // started; written under `starting`, read anywhere
+  std::atomic<uint32_t> epoch{0};               // forks survived; written in the child while it has one thread
+  std::mutex starting;                          // guards starting workers and the registration for fork
+  bool registered = false;                      // guarded by `starting`
+};
+
+Pool g_pool;  // constant-initialised, trivially alive until the process ends
+
+thread_local int t_depth = 0;     // regions this thread is inside of
+thread_local int t_limit = 0;     // set_thread_limit
+thread_local int t_op_limit = 0;  // OpLimit
+thread_local unsigned t_slot = 0;  // slot used last
+
+void pause_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+void futex_wait(std::atomic<uint32_t>& word, uint32_t value) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr, nullptr,
+          0);
+}
+
+void futex_wake(std::atomic<uint32_t>& word, int count) {
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr, nullptr,
+          0);
+}
+
+// Spin for kSpin at most while `blocked()`; true when it ended.
+template <typename F>
+bool spin_while(F blocked) {
+  const auto end = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      if (!blocked()) return true;
+      pause_cpu();
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return !blocked();
+}
+
+uint32_t generation_of(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
+uint32_t tasks_of(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 16) & kMaxTasks; }
+uint32_t next_of(uint64_t ticket) { return static_cast<uint32_t>(ticket) & kMaxTasks; }
+
+bool has_work(const Slot& slot) {
+  const uint64_t ticket = slot.ticket.load(std::memory_order_relaxed);
+  return next_of(ticket) < tasks_of(ticket);
+}
+
+// Claim the next task of this generation; -1 when there is none.
+int claim(Slot& slot, uint32_t generation) {
+  uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
+  while (generation_of(ticket) == generation && next_of(ticket) < tasks_of(ticket)) {
+    if (slot.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+                                          std::memory_order_acquire)) {
+      return static_cast<int>(next_of(ticket));
+    }
+  }
+  return -1;
+}
+
+void run_task(Slot& slot, int index, uint32_t tasks) {
+  if (slot.error.load(std::memory_order_relaxed) != 0) return;
+  Env env{nullptr, static_cast<int32_t>(tasks)};
+  const Task task = slot.task.load(std::memory_order_relaxed);
+  const int code = task(index, &env, slot.data.load(std::memory_order_relaxed));
+  int32_t none = 0;
+  if (code != 0) slot.error.compare_exchange_strong(none, code, std::memory_order_relaxed);
+}
+
+// Account for finished tasks; whoever finishes the last one wakes a sleeping caller.
+void finish_tasks(Slot& slot, uint32_t count, uint32_t tasks) {
+  if (count == 0) return;
+  const uint32_t before = slot.done.fetch_add(count, std::memory_order_acq_rel);
+  if ((before & kWaiting) != 0 && (before & ~kWaiting) + count == tasks) {
+    futex_wake(slot.done, 1);
+  }
+}
+
+bool take_seat(Slot& slot, uint32_t generation) {
+  uint64_t seats = slot.seats.load(std::memory_order_relaxed);
+  while (generation_of(seats) == generation && static_cast<uint32_t>(seats) != 0) {
+    if (slot.seats.compare_exchange_weak(seats, seats - 1, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+void leave_seat(Slot& slot, uint32_t generation) {
+  uint64_t seats = slot.seats.load(std::memory_order_relaxed);
+  while (generation_of(seats) == generation &&
+         !slot.seats.compare_exchange_weak(seats, seats + 1, std::memory_order_relaxed)) {
+  }
+}
+
+// A worker becomes active only below the budget.
+bool enter_budget() {
+  const int32_t budget = g_pool.threads.load(std::memory_order_relaxed);
+  int32_t active = g_pool.active.load(std::memory_order_relaxed);
+  while (active < budget) {
+    if (g_pool.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool over_budget() {
+  return g_pool.active.load(std::memory_order_relaxed) >
+         g_pool.threads.load(std::memory_order_relaxed);
+}
+
+// Help with one region while it has tasks and the budget allows. True if any task was run.
+bool help(Slot& slot) {
+  const uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
+  if (next_of(ticket) >= tasks_of(ticket)) return false;
+  const uint32_t generation = generation_of(ticket);
+  if (!take_seat(slot, generation)) return false;
+  const uint32_t epoch = g_pool.epoch.load(std::memory_order_relaxed);
+  uint32_t finished = 0;
+  for (int index; !over_budget() && (index = claim(slot, generation)) >= 0; ++finished) {
+    run_task(slot, index, tasks_of(ticket));
+    if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) pthread_exit(nullptr);
+  }
+  leave_seat(slot, generation);
+  finish_tasks(slot, finished, tasks_of(ticket));
+  return finished != 0;
+}
+
+// One look at all regions, starting at a place of the worker's own.
+bool help_somewhere(unsigned start) {
+  if (!enter_budget()) return false;
+  bool helped = false;
+  for (unsigned i = 0; i < kSlots; ++i) helped |= help(g_pool.slots[(start + i) % kSlots]);
+  g_pool.active.fetch_sub(1, std::memory_order_relaxed);
+  return helped;
+}
+
+void* work(void* argument) {
+  const unsigned start = static_cast<unsigned>(reinterpret_cast<uintptr_t>(argument));
+  t_depth = 1;  // launches from tasks run inline
+  for (;;) {
+    const uint32_t seen = g_pool.signal.load(std::memory_order_seq_cst);
+    if (help_somewhere(start)) continue;
+    const auto quiet = [seen] { return g_pool.signal.load(std::memory_order_seq_cst) == seen; };
+    g_pool.spinners.fetch_add(1, std::memory_order_relaxed);
+    const bool called = spin_while(quiet);
+    g_pool.spinners.fetch_sub(1, std::memory_order_relaxed);
+    if (called) continue;
+    g_pool.sleepers.fetch_add(1, std::memory_order_seq_cst);
+    futex_wait(g_pool.signal, seen);
+    g_pool.sleepers.fetch_sub(1, std::memory_order_seq_cst);
+  }
+  return nullptr;
+}
+
+void before_fork() { g_pool.starting.lock(); }
+void after_fork_parent() { g_pool.starting.unlock(); }
+
+// The child has one thread: no workers, no callers. Regions of the parent's threads are closed; a region that the forking
+// thread itself is inside of notices the new epoch.
+void after_fork_child() {
+  for (Slot& slot : g_pool.slots) {
+    const uint64_t generation = generation_of(slot.ticket.load(std::memory_order_relaxed)) + 1u;
+    slot.ticket.store(generation << 32, std::memory_order_relaxed);
+    slot.seats.store(generation << 32, std::memory_order_relaxed);
+    slot.done.store(0, std::memory_order_relaxed);
+    slot.busy.store(0, std::memory_order_relaxed);
+  }
+  g_pool.sleepers.store(0, std::memory_order_relaxed);
+  g_pool.spinners.store(0, std::memory_order_relaxed);
+  g_pool.active.store(0, std::memory_order_relaxed);
+  g_pool.workers.store(0, std::memory_order_relaxed);
+  g_pool.epoch.fetch_add(1, std::memory_order_relaxed);
+  g_pool.starting.unlock();
+}
+
+bool start_worker(unsigned number) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the host's threads
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const int code = pthread_create(&thread, &attributes, work,
+                                  reinterpret_cast<void*>(static_cast<uintptr_t>(number)));
+  pthread_attr_destroy(&attributes);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return code == 0;
+}
+
+// A thread that cannot be started is done without: callers finish their regions themselves.
+void start_workers(int wanted) {
+  std::lock_guard<std::mutex> hold(g_pool.starting);
+  if (!g_pool.registered) {
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    g_pool.registered = true;
+  }
+  int started = g_pool.workers.load(std::memory_order_relaxed);
+  while (started < wanted && start_worker(static_cast<unsigned>(started))) ++started;
+  g_pool.workers.store(started, std::memory_order_relaxed);
+}
+
+int total_threads() {
+  int threads = g_pool.threads.load(std::memory_order_relaxed);
+  if (threads == 0) {
+    threads = budget("/").threads;
+    int32_t none = 0;
+    if (!g_pool.threads.compare_exchange_strong(none, threads)) threads = none;
+  }
+  return threads;
+}
+
+int lower(int limit, int further) { return further > 0 ? std::min(limit, further) : limit; }
+
+int run_inline(Task task, void* data, int num_task) {
+  const int count = std::max(num_task, 1);
+  Env env{nullptr, count};
+  ++t_depth;
+  int code = 0;
+  for (int i = 0; i < count && code == 0; ++i) code = task(i, &env, data);
+  --t_depth;
+  return code;
+}
+
+Slot* take_slot() {
+  for (unsigned i = 0; i < kSlots; ++i) {
+    Slot& slot = g_pool.slots[(t_slot + i) % kSlots];
+    if (slot.busy.load(std::memory_order_relaxed) == 0 &&
+        slot.busy.exchange(1, std::memory_order_acquire) == 0) {
+      t_slot = (t_slot + i) % kSlots;
+      return &slot;
+    }
+  }
+  return nullptr;
+}
+
+void wake_workers(int wanted) {
+  g_pool.signal.fetch_add(1, std::memory_order_seq_cst);
+  const int sleepers = g_pool.sleepers.load(std::memory_order_seq_cst);
+  const int missing = wanted - g_pool.spinners.load(std::memory_order_relaxed);
+  if (sleepers > 0 && missing > 0) futex_wake(g_pool.signal, std::min(sleepers, missing));
+}
+
+uint32_t publish(Slot& slot, Task task, void* data, uint32_t tasks, int helpers) {
+  const uint64_t generation = generation_of(slot.ticket.load(std::memory_order_relaxed)) + 1u;
+  slot.task.store(task, std::memory_order_relaxed);
+  slot.data.store(data, std::memory_order_relaxed);
+  slot.done.store(0, std::memory_order_relaxed);
+  slot.error.store(0, std::memory_order_relaxed);
+  slot.launches.store(slot.launches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  slot.seats.store(generation << 32 | static_cast<uint32_t>(helpers), std::memory_order_relaxed);
+  slot.ticket.store(generation << 32 | tasks << 16, std::memory_order_release);
+  return static_cast<uint32_t>(generation);
+}
+
+void wait_done(Slot& slot, uint32_t tasks) {
+  const auto unfinished = [&] {
+    return (slot.done.load(std::memory_order_acquire) & ~kWaiting) != tasks;
+  };
+  if (!unfinished() || spin_while(unfinished)) return;
+  while (unfinished()) {
+    uint32_t seen = slot.done.load(std::memory_order_acquire);
+    if ((seen & ~kWaiting) == tasks) break;
+    if ((seen & kWaiting) == 0 &&
+        !slot.done.compare_exchange_strong(seen, seen | kWaiting, std::memory_order_acq_rel)) {
+      continue;
+    }
+    futex_wait(slot.done, seen | kWaiting);
+  }
+}
+
+// After a region: cores are free again, and another caller's region may be short of helpers.
+void hand_over() {
+  g_pool.active.fetch_sub(1, std::memory_order_relaxed);
+  if (g_pool.active.load(std::memory_order_relaxed) == 0) return;
+  for (const Slot& slot : g_pool.slots) {
+    if (has_work(slot)) return wake_workers(1);
+  }
+}
+
+int run_region(Slot& slot, Task task, void* data, uint32_t tasks, int limit) {
+  const uint32_t epoch = g_pool.epoch.load(std::memory_order_relaxed);
+  const int active = g_pool.active.fetch_add(1, std::memory_order_relaxed) + 1;
+  const uint32_t generation = publish(slot, task, data, tasks, limit - 1);
+  const int idle = g_pool.threads.load(std::memory_order_relaxed) - active;
+  if (idle > 0) wake_workers(std::min({idle, limit - 1, static_cast<int>(tasks) - 1}));
+  ++t_depth;
+  uint32_t finished = 0;
+  for (int index; (index = claim(slot, generation)) >= 0; ++finished) {
+    run_task(slot, index, tasks);
+    if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) {  // this is a forked child
+      --t_depth;
+      return -1;
+    }
+  }
+  --t_depth;
+  finish_tasks(slot, finished, tasks);
+  wait_done(slot, tasks);
+  const int code = slot.error.load(std::memory_order_relaxed);
+  slot.busy.store(0, std::memory_order_release);
+  hand_over();
+  return code;
+}
+
+}  // namespace
+
+int launch(Task task, void* data, int num_task) {
+  const int limit = t_depth > 0 ? 1 : get_threads();
+  if (limit <= 1 || num_task == 1 || num_task > kMaxTasks) return run_inline(task, data, num_task);
+  Slot* slot = take_slot();
+  if (slot == nullptr) return run_inline(task, data, num_task);
+  const int wanted = total_threads() - 1;
+  if (g_pool.workers.load(std::memory_order_relaxed) < wanted) start_workers(wanted);
+  const int tasks = num_task > 0 ? num_task : limit * kTasksPerThread;
+  return run_region(*slot, task, data, static_cast<uint32_t>(tasks), limit);
+}
+
+void set_threads(int count) {
+  const int threads = count > 0 ? count : budget("/").threads;
+  g_pool.threads.store(std::min(threads, kMaxThreads), std::memory_order_relaxed);
+}
+
+int get_threads() { return lower(lower(total_threads(), t_limit), t_op_limit); }
+
+int set_thread_limit(int count) {
+  const int before = t_limit;
+  t_limit = count;
+  return before;
+}
+
+OpLimit::OpLimit(int count) : before_(t_op_limit) {
+  if (count > 0) t_op_limit = count;
+}
+OpLimit::~OpLimit() { t_op_limit = before_; }
+
+Stats stats() {
+  Stats out{total_threads(), g_pool.workers.load(std::memory_order_relaxed), 0};
+  for (const Slot& slot : g_pool.slots) {
+    out.launches += slot.launches.load(std::memory_order_relaxed);
+  }
+  return out;
+}
+
+}  // namespace jitops::pool
