@@ -118,7 +118,7 @@ class Index:
         def sums(cache: Any) -> dict[str, Any]:
             rows = [_entry(cache, k[6:]) for k in cache.iterkeys() if k.startswith("entry:")]
             total = {name: sum(row[name] for row in rows) for name in ("loads", "compiles", "ms")}
-            return {**total, "bytes": cache.get("bytes", 0)}
+            return {**total, "bytes": self._known_bytes(cache)}
 
         return self._guarded(sums)
 
@@ -183,7 +183,7 @@ class Index:
     def _fold_journal(self, cache: Any) -> None:
         """Add the journal's notes; renamed first, so that each line is read by one process only."""
         taken = f"{self.store.journal.path}.{os.getpid()}"
-        self._known_bytes(cache)
+        fresh = cache.get("bytes") is None
         try:
             os.rename(self.store.journal.path, taken)
             with open(taken, encoding="utf-8", errors="replace") as file:
@@ -194,6 +194,8 @@ class Index:
         with cache.transact():
             for note in read_notes(text):
                 _add(cache, note)
+        if fresh:  # the sizes just added are among those of the files
+            cache.set("bytes", self.store.size())
 
     def _guarded(self, action: Callable[[Any], _T]) -> _T:
         """Do it with the database; if that is damaged with a new one, at last a passing one."""

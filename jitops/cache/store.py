@@ -18,6 +18,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 
 from jitops.cache.artifact import Artifact, decode, encode
 from jitops.cache.journal import Journal
@@ -313,14 +314,12 @@ def _temporary_directory() -> str:
 
 def _make_private(directory: str) -> None:
     """Make the directory with mode 0700 if need be; refuse one that others own or can write."""
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        pass
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(directory), 0o700, exist_ok=True)
-        _make_private(directory)
-        return
+    with suppress(FileExistsError):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(directory), 0o700, exist_ok=True)
+            os.mkdir(directory, 0o700)
     _refuse_if_shared(directory, os.stat(directory), "directory")
 
 

@@ -1,0 +1,225 @@
+"""Compiling ahead of time, in worker processes: what `jitops warm` does.
+
+A manifest is a JSON list, one object per signature:
+
+    [{"op": "package.module:gelu", "spec": "float32[1024,1024]"},
+     {"op": "scripts/model.py:norm", "spec": "float32[8,512],float32[512],axis=1"}]
+
+A spec names each argument in order, keyword arguments as name=...; an argument is an array
+(dtype[dim,dim]), a Python scalar by its type (float, int, bool, complex), or a JSON value.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jitops.errors import ArgumentError, CacheMiss
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+__all__ = ["Job", "jobs_of_manifest", "jobs_of_target", "parse_spec", "run_jobs"]
+
+_ARRAY = re.compile(r"([A-Za-z_]\w*)\[([\d,\s]*)\]")
+_KEYWORD = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)", re.DOTALL)
+_SCALARS: dict[str, object] = {"float": 1.0, "int": 1, "bool": True, "complex": 1j}
+_ACCEPTED = "float32[8,4], float, int, bool, complex, a JSON value, name=any of these"
+
+
+class Job(NamedTuple):
+    """One signature of one op."""
+
+    op: str  # "module:name" or "file.py:name"
+    spec: str
+
+
+def jobs_of_manifest(path: str) -> list[Job]:
+    """Read a manifest file. Raises ArgumentError, naming the entry, where it is not one."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            entries = json.load(file)
+    except ValueError as error:
+        raise ArgumentError("the manifest is not JSON", where=path, found=str(error)) from None
+    if not isinstance(entries, list):
+        raise ArgumentError("the manifest is not a JSON list", where=path)
+    jobs = []
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("op"), str):
+            raise ArgumentError(
+                f"manifest entry {number} is not valid",
+                where=path,
+                found=json.dumps(entry),
+                accepted='{"op": "module:name", "spec": "float32[8]"}',
+            )
+        jobs.append(Job(entry["op"], str(entry.get("spec", ""))))
+    return list(dict.fromkeys(jobs))
+
+
+def jobs_of_target(target: str, specs: Sequence[str]) -> list[Job]:
+    """Return a job for each spec and each op that MODULE[:OP] names."""
+    if not specs:
+        raise ArgumentError(
+            f"{target}: which arguments to compile for is not known",
+            accepted=f"--spec with {_ACCEPTED}",
+        )
+    module, name = _split(target)
+    names = [name] if name else _ops_in(module)
+    return [Job(f"{module}:{name}", spec) for name in names for spec in specs]
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, check: bool) -> Iterator[dict[str, Any]]:
+    """Do the jobs in this many processes, yielding each result as it is ready.
+
+    A result has op, spec, key, seconds, error and status: "compiled", "hit" (was on disk), "known",
+    "miss" (with check, which compiles nothing) or "failed".
+    """
+    workers = min(workers, len(jobs))
+    if workers == 1:
+        yield from (_do(job, check) for job in jobs)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pending = {pool.submit(_do, job, check): job for job in jobs}
+        for future in as_completed(pending):
+            error = future.exception()
+            yield future.result() if error is None else _failed(pending[future], error)
+
+
+def _do(job: Job, check: bool) -> dict[str, Any]:
+    start = time.perf_counter()
+    try:
+        import jitops
+
+        if check:
+            jitops.configure(compile="never")
+        arguments, keywords = parse_spec(job.spec, jitops.spec)
+        compiled = _op(job.op).compile(*arguments, **keywords)
+    except CacheMiss as miss:
+        return {**_failed(job, miss), "status": "miss"}
+    except Exception as error:  # one op that fails must not stop the others
+        return _failed(job, error)
+    return {
+        **job._asdict(),
+        "key": compiled.key,
+        "status": compiled.status,
+        "seconds": time.perf_counter() - start,
+        "error": None,
+    }
+
+
+def _failed(job: Job, error: BaseException) -> dict[str, Any]:
+    text = str(error) or type(error).__name__
+    return {**job._asdict(), "key": None, "status": "failed", "seconds": 0.0, "error": text}
+
+
+def parse_spec(text: str, array: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional and keyword arguments that a spec describes.
+
+    array: makes an array's description from shape and dtype name (jitops.spec).
+    """
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    for item in _items(text):
+        keyword = _KEYWORD.fullmatch(item)
+        if keyword:
+            keywords[keyword[1]] = _argument(keyword[2], array, text)
+        elif keywords:
+            raise ArgumentError(f"{item!r} follows a keyword argument", where=text)
+        else:
+            positional.append(_argument(item, array, text))
+    return positional, keywords
+
+
+def _items(text: str) -> Iterator[str]:
+    """Split at the commas that are outside brackets and quotes."""
+    depth, quoted, start = 0, False, 0
+    for place, character in enumerate(text):
+        quoted ^= character == '"'
+        if not quoted:
+            depth += (character in "[{(") - (character in "]})")
+            if character == "," and depth == 0:
+                yield text[start:place].strip()
+                start = place + 1
+    if text[start:].strip():
+        yield text[start:].strip()
+
+
+def _argument(item: str, array: Any, where: str) -> Any:
+    found = _ARRAY.fullmatch(item)
+    if found:
+        shape = tuple(int(dim) for dim in found[2].split(",") if dim.strip())
+        return array(shape, found[1])
+    if item in _SCALARS:
+        return _SCALARS[item]
+    try:
+        return json.loads(item)
+    except ValueError:
+        raise ArgumentError(
+            "an argument in the spec cannot be read",
+            where=where,
+            found=repr(item),
+            accepted=_ACCEPTED,
+        ) from None
+
+
+def _split(target: str) -> tuple[str, str]:
+    module, _, name = target.partition(":")
+    return module, name
+
+
+def _module(name: str) -> ModuleType:
+    """Import a module by name, or a Python file by path, with the working directory in the path."""
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    with redirect_stdout(sys.stderr):  # what the module prints must not mix with --json
+        return _import_file(name) if name.endswith(".py") else importlib.import_module(name)
+
+
+def _import_file(name: str) -> ModuleType:
+    path = os.path.abspath(name)
+    loaded = "_jitops_warm_" + re.sub(r"\W", "_", path)
+    if loaded in sys.modules:
+        return sys.modules[loaded]
+    found = importlib.util.spec_from_file_location(loaded, path)
+    if found is None or found.loader is None or not os.path.exists(path):
+        raise ArgumentError("there is no such Python file", found=name)
+    module = importlib.util.module_from_spec(found)
+    sys.modules[loaded] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _ops_in(name: str) -> list[str]:
+    from jitops import Op
+
+    found = [attribute for attribute, value in vars(_module(name)).items() if isinstance(value, Op)]
+    if not found:
+        raise ArgumentError(f"{name} has no op", accepted="a function decorated with jitops.jitop")
+    return found
+
+
+def _op(target: str) -> Any:
+    from jitops import Op
+
+    module, name = _split(target)
+    found: Any = _module(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Op):
+        raise ArgumentError(
+            f"{target} is not an op",
+            found=type(found).__name__,
+            accepted="MODULE:NAME of a function decorated with jitops.jitop",
+        )
+    return found

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import jitops
+from jitops.cli import main
+from jitops.errors import ArgumentError, CacheMiss, CompileError
+from jitops.warm import Job, jobs_of_manifest, parse_spec
+
+
+def array(shape: tuple[int, ...], dtype: str) -> str:
+    return f"{dtype}{list(shape)}"
+
+
+SPECS = [
+    ("", [], {}),
+    ("float32[8,4],float32[4]", ["float32[8, 4]", "float32[4]"], {}),
+    ("float32[], int8[0]", ["float32[]", "int8[0]"], {}),
+    ("float,int,bool,complex", [1.0, 1, True, 1j], {}),
+    ("float32[2],axis=1", ["float32[2]"], {"axis": 1}),
+    ('"a,b",mode="x"', ["a,b"], {"mode": "x"}),
+    ("[1,2],null,true,0.5", [[1, 2], None, True, 0.5], {}),
+    ("x=float64[3],axis=[0,1]", [], {"x": "float64[3]", "axis": [0, 1]}),
+]
+
+
+@pytest.mark.parametrize(("text", "positional", "keywords"), SPECS)
+def test_a_spec_describes_the_arguments(text: str, positional: list, keywords: dict) -> None:
+    assert parse_spec(text, array) == (positional, keywords)
+
+
+@pytest.mark.parametrize(
+    "text", ["float32", "float32[a]", "float32[-1]", "axis=1,float32[1]", "x["]
+)
+def test_a_spec_that_cannot_be_read_says_where(text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        parse_spec(text, array)
+    assert text in str(caught.value)
+
+
+def test_a_manifest_is_a_list_of_ops_and_specs(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text('[{"op": "m:f", "spec": "float32[8]"}, {"op": "m:f", "spec": "float32[8]"}]')
+    assert jobs_of_manifest(str(path)) == [Job("m:f", "float32[8]")]
+    for wrong in ("{}", "[1]", '[{"spec": ""}]', "[", ""):
+        path.write_text(wrong)
+        with pytest.raises(ArgumentError, match=r"m\.json"):
+            jobs_of_manifest(str(path))
+
+
+class PretendOp:
+    """Stands in for jitops.Op where the outcome of a compile is what matters."""
+
+    def __init__(self, outcome: object) -> None:
+        self.outcome = outcome
+
+    def compile(self, *arguments: object, **keywords: object) -> object:
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return types.SimpleNamespace(key="ab" * 32, status=self.outcome, seconds=0.1)
+
+
+@pytest.fixture
+def ops(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    module = types.ModuleType("pretend_ops")
+    module.compiled, module.hit = PretendOp("compiled"), PretendOp("hit")  # type: ignore[attr-defined]
+    module.number = 1  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pretend_ops", module)
+    monkeypatch.setattr(jitops, "Op", PretendOp, raising=False)
+    monkeypatch.setattr(jitops, "spec", array, raising=False)
+    monkeypatch.setattr(jitops, "configure", lambda **changes: None, raising=False)
+    return module
+
+
+def warm(*arguments: str, status: int = 0) -> list[dict]:
+    result = CliRunner().invoke(main, ["warm", *arguments, "--json"])
+    assert result.exit_code == status, result.output
+    return json.loads(result.stdout) if result.stdout else []
+
+
+def test_warm_compiles_one_op_or_all_of_a_module(ops: types.ModuleType) -> None:
+    (one,) = warm("pretend_ops:hit", "--spec", "float32[8]")
+    assert (one["op"], one["spec"], one["status"]) == ("pretend_ops:hit", "float32[8]", "hit")
+    assert one["key"] == "ab" * 32
+    both = warm("pretend_ops", "--spec", "float32[8]", "--spec", "float32[9]")
+    assert [(r["op"][12:], r["spec"]) for r in both] == [
+        ("compiled", "float32[8]"),
+        ("compiled", "float32[9]"),
+        ("hit", "float32[8]"),
+        ("hit", "float32[9]"),
+    ]
+    result = CliRunner().invoke(main, ["warm", "pretend_ops", "--spec", "float32[8]"])
+    assert "1 compiled, 1 hit" in result.stdout
+    assert "float32[8]" in result.stdout
+
+
+def test_one_failure_does_not_stop_the_others_and_fails_the_command(
+    ops: types.ModuleType,
+) -> None:
+    ops.broken = PretendOp(CompileError("no linker"))  # type: ignore[attr-defined]
+    results = warm("pretend_ops", "--spec", "float32[8]", status=1)
+    assert [r["status"] for r in results] == ["compiled", "hit", "failed"]
+    assert results[2]["error"] == "no linker"
+
+
+def test_check_names_each_miss_and_fails(ops: types.ModuleType) -> None:
+    ops.missing = PretendOp(CacheMiss("not in the cache"))  # type: ignore[attr-defined]
+    results = warm("pretend_ops:missing", "--spec", "float32[8]", "--check", status=1)
+    assert [r["status"] for r in results] == ["miss"]
+    warm("pretend_ops:hit", "--spec", "float32[8]", "--check")
+
+
+WRONG = [
+    ([], "nothing to warm"),
+    (["pretend_ops:hit"], "--spec"),
+    (["json", "--spec", "float32[1]"], "has no op"),
+    (["x", "-j", "0"], "0"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), WRONG)
+def test_wrong_usage_is_explained(ops: types.ModuleType, arguments: list[str], told: str) -> None:
+    result = CliRunner().invoke(main, ["warm", *arguments])
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_what_is_not_an_op_is_named(ops: types.ModuleType) -> None:
+    (result,) = warm("pretend_ops:number", "--spec", "float32[1]", status=1)
+    assert "pretend_ops:number is not an op" in result["error"]
+    (result,) = warm("no_such_module_here:f", "--spec", "float32[1]", status=1)
+    assert "no_such_module_here" in result["error"]
+
+
+OPS_FILE = """
+import numpy as np
+from jitops import jitop
+print("imported")
+
+@jitop
+def scaled(x, y):
+    return x * 2 + y
+"""
+
+
+@pytest.mark.skipif(not hasattr(jitops, "jitop"), reason="the public interface is not built yet")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_warm_finds_what_the_first_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    monkeypatch.setenv("JITOPS_CACHE_DIR", str(tmp_path / "cache"))
+    source = tmp_path / "ops_to_warm.py"
+    source.write_text(OPS_FILE)
+    manifest = tmp_path / "manifest.json"
+    entries = [{"op": f"{source}:scaled", "spec": f"float32[{n}],float"} for n in (3, 4)]
+    manifest.write_text(json.dumps(entries))
+    statuses = []
+    for arguments in (["--check"], [], ["--check"]):
+        command = [sys.executable, "-m", "jitops.cli", "warm", str(manifest), "-j", workers]
+        result = run_alone([*command, "--json", *arguments])
+        statuses.append([r["status"] for r in json.loads(result)])
+    assert statuses == [["miss", "miss"], ["compiled", "compiled"], ["hit", "hit"]]
+
+
+def run_alone(command: list[str]) -> str:
+    import os
+    import subprocess
+
+    root = str(Path(jitops.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root}
+    return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
