@@ -29,7 +29,7 @@ from jitops.cache.store import STALE_S, Store
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = ["WAIT_S", "Flights"]
+__all__ = ["WAIT_S", "Flights", "try_lock"]
 
 WAIT_S = 120.0  # how long to wait for another's compile before doing it redundantly
 _POLL_S = (0.002, 0.05)  # first and longest pause between looks at another process's work
@@ -173,17 +173,32 @@ class Flights:
 
     def _sweep_locks(self) -> None:
         """Delete the lock files of processes that died long ago."""
-        from filelock import FileLock, Timeout
-
         room = self.store.room("locks")
         with suppress(OSError):
             for name in os.listdir(room):
                 path = os.path.join(room, name)
-                with suppress(OSError, Timeout, NotImplementedError, Warning):
+                with suppress(OSError):
                     if abs(time.time() - os.stat(path).st_mtime) > STALE_S:
-                        lock = FileLock(path, mode=0o600)
-                        lock.acquire(timeout=0)
-                        _unlink_and_release(lock, path)
+                        with try_lock(room, name.removesuffix(".lock")):
+                            pass
+
+
+@contextmanager
+def try_lock(room: str, name: str) -> Iterator[bool]:
+    """Hold a lock for the block if nobody else does, without waiting; whether we hold it."""
+    from filelock import FileLock, Timeout
+
+    path = os.path.join(room, name + ".lock")
+    lock = FileLock(path, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError, NotImplementedError, Warning):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        _unlink_and_release(lock, path)
 
 
 def _unlink_and_release(lock: BaseFileLock, path: str) -> None:

@@ -68,17 +68,23 @@ class Store:
     """The artifacts in `directory`, which is made (private) if it does not exist.
 
     limit: bytes the artifacts may take; above it the least recently used ones go, when a process
-    that compiled something ends. Raises CacheUntrusted where others can write the directory or own
-    it, OSError where it cannot be used. Safe from several threads and processes at once: files
-    appear whole and never change.
+    that compiled something ends. also_read: directories of the same form that are looked into, and
+    never written. Raises CacheUntrusted where others can write the directory or own it, OSError
+    where it cannot be used. Safe from several threads and processes at once: files appear whole and
+    never change.
     """
 
     def __init__(
-        self, directory: str, log: Log | None = None, limit: int = DEFAULT_CACHE_SIZE
+        self,
+        directory: str,
+        log: Log | None = None,
+        limit: int = DEFAULT_CACHE_SIZE,
+        also_read: tuple[str, ...] = (),
     ) -> None:
         self.directory = os.path.abspath(directory)
         self.log = Log() if log is None else log
         self.limit = limit
+        self._tiers = (self.directory, *also_read)
         self._puts = 0
         self._make_rooms()
         self.journal = Journal(self.room("journal"), at_exit=self.settle)
@@ -94,7 +100,7 @@ class Store:
 
     def path(self, digest: str) -> str:
         """Where the artifact of this digest is, or would be."""
-        return os.path.join(self.directory, "objects", digest[:2], digest + SUFFIX)
+        return _path_in(self.directory, digest)
 
     def get(self, key: Key, host_features: Collection[str] | None) -> Artifact | None:
         """Return the artifact of this key, fully checked; None where this host can use none.
@@ -102,7 +108,14 @@ class Store:
         A damaged file is set aside, with one warning. Raises CacheUntrusted for a file that others
         own or can write.
         """
-        path = self.path(key.digest)
+        for directory in self._tiers:
+            artifact = self._get(_path_in(directory, key.digest), key, host_features)
+            if artifact is not None:
+                self.journal.loaded(artifact)
+                return artifact
+        return None
+
+    def _get(self, path: str, key: Key, host_features: Collection[str] | None) -> Artifact | None:
         try:
             data, used = _read_private(path)
         except FileNotFoundError:
@@ -120,12 +133,11 @@ class Store:
             return None
         if abs(time.time() - used) > TOUCH_S:
             _quietly(os.utime, path)
-        self.journal.loaded(artifact)
         return artifact
 
     def has(self, key: Key) -> bool:
         """Whether there is a file for this key; nothing is checked."""
-        return os.path.exists(self.path(key.digest))
+        return any(os.path.exists(_path_in(tier, key.digest)) for tier in self._tiers)
 
     def put(self, artifact: Artifact) -> bool:
         """Publish this artifact, atomically: others see all of it or nothing.
@@ -152,14 +164,20 @@ class Store:
         return True
 
     def settle(self) -> None:
-        """Keep house: statistics, leftovers of dead processes, the size limit. Never raises."""
+        """Keep house: statistics, leftovers of dead processes, the size limit. Never raises.
+
+        One process at a time does it; the others leave it to that one.
+        """
         try:
-            from jitops.cache.index import Index  # diskcache: 10 to 20 ms, when the process ends
+            from jitops.cache.flight import try_lock  # filelock, diskcache: not on a hit
+            from jitops.cache.index import Index
 
             self.journal.write()
-            self.sweep()
-            with Index(self) as index:
-                index.settle(self.limit)
+            with try_lock(self.room("locks"), "house") as ours:
+                if ours:
+                    self.sweep()
+                    with Index(self) as index:
+                        index.settle(self.limit)
         except Exception as error:  # a cache that cannot be tidied must not spoil a program's end
             self.log.info("the cache was not tidied: %r", error)
 
@@ -274,8 +292,9 @@ class Store:
 def open_store(config: Config, log: Log | None = None) -> Store:
     """Open config.cache_dir; where that cannot be written, a private temporary directory.
 
-    The temporary directory goes when the process ends. One warning says so. Raises CacheUntrusted
-    where others can write the directory: falling back would hide the danger.
+    What a directory that can only be read holds is used all the same. The temporary directory goes
+    when the process ends. One warning says so. Raises CacheUntrusted where others can write the
+    directory: falling back would hide the danger.
     """
     log = Log(config.log) if log is None else log
     try:
@@ -285,6 +304,7 @@ def open_store(config: Config, log: Log | None = None) -> Store:
         return store
     except OSError as error:
         directory = _temporary_directory()
+        readable = (config.cache_dir,) if os.path.isdir(config.cache_dir) else ()
         log.once(
             "fallback",
             "the cache directory %s cannot be used (%s): compiled ops are kept in %s until this "
@@ -293,7 +313,11 @@ def open_store(config: Config, log: Log | None = None) -> Store:
             error.strerror or error,
             directory,
         )
-        return Store(directory, log, config.cache_size)
+        return Store(directory, log, config.cache_size, readable)
+
+
+def _path_in(directory: str, digest: str) -> str:
+    return os.path.join(directory, "objects", digest[:2], digest + SUFFIX)
 
 
 def _temporary_directory() -> str:

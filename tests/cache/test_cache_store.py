@@ -214,15 +214,21 @@ def test_a_read_only_directory_falls_back_too(children: Children, prepared: bool
         os.chmod(open_to_all, 0o755)
         directory = Path(open_to_all, "readonly")
         directory.mkdir()
-        for room in ("objects", "quarantine", "tmp", "locks") if prepared else ():
-            (directory / room).mkdir()
-            (directory / room).chmod(0o555)
+        if prepared:
+            Store(str(directory)).put(make_artifact("shipped"))
+            for folder, _, files in os.walk(directory):
+                os.chmod(folder, 0o555)
+                for name in files:
+                    os.chmod(os.path.join(folder, name), 0o444)
         directory.chmod(0o555)
-        child = children.start(FALLBACK, directory, "as another user, where this is root")
-        _, err = child.communicate(timeout=60)
-        directory.chmod(0o755)
+        code = FALLBACK + "print(store.get(make_key('shipped'), ('avx2',)) is not None)"
+        child = children.start(code, directory, "as another user, where this is root")
+        out, err = child.communicate(timeout=60)
+        for folder, _, _ in os.walk(directory):
+            os.chmod(folder, 0o755)
     assert child.returncode == 0, err
     assert err.count("JITOPS_CACHE_DIR") == 1
+    assert out.split()[-1] == str(prepared)  # what can only be read is used
 
 
 def test_a_full_disk_costs_the_saving_not_the_result(
