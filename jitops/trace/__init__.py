@@ -1,0 +1,149 @@
+"""Trace a plain NumPy function into a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Graph, live
+from jitops.trace.intercept import ACTIVE, INTERCEPTION, rebound
+from jitops.trace.raising import NeedsStatic, unsupported
+from jitops.trace.session import Param, Trace
+from jitops.trace.tracer import Tracer
+from jitops.trace.tree import Results, mapped
+from jitops.trace.weak import Weak
+
+__all__ = ["Param", "Traced", "is_traced", "trace"]
+
+RETRIES = 64  # each retrace makes one more runtime int static
+
+
+class Traced:
+    """A traced call.
+
+    graph: its parameters are `params`, its results the fresh outputs and then the write-backs.
+    params: where each graph parameter comes from, with the range of a Python int.
+    mutated: graph parameter index -> index in graph.results of what is written back to it.
+    result: the result tree: ("out", i, "array" | "scalar"), ("arg", leaf), ("cap", param), ("const", x),
+        ("tuple" | "list", (...)), ("dict", ((key, tree), ...)), ("namedtuple", cls, (...)).
+    static_leaves: dynamic leaf index -> the value of a Python int that had to become static.
+    """
+
+    __slots__ = ("graph", "mutated", "params", "result", "static_leaves")
+
+    def __init__(
+        self,
+        graph: Graph,
+        params: tuple[Param, ...],
+        mutated: dict[int, int],
+        result: tuple[Any, ...],
+        static_leaves: dict[int, int],
+    ) -> None:
+        self.graph = graph
+        self.params = params
+        self.mutated = mutated
+        self.result = result
+        self.static_leaves = static_leaves
+
+
+def trace(
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    static_names: Collection[str] = (),
+) -> Traced:
+    """Run ``fn(*args, **kwargs)`` once on tracers and give its graph.
+
+    args, kwargs: nested tuples, lists, dicts of NumPy arrays (of which only shape, dtype and strides are used),
+        `jitops.spec` objects, NumPy scalars, Python numbers; anything else is static.
+    static_names: parameters of fn whose arguments are static.
+    Raises BranchError, UnsupportedError, ShapeError (naming the user's line), and what NumPy itself raises.
+    """
+    static_leaves: dict[int, int] = {}
+    for _ in range(RETRIES):
+        try:
+            return _trace_once(fn, args, kwargs, frozenset(static_names), static_leaves)
+        except NeedsStatic as need:
+            if not need.leaves - static_leaves.keys():
+                raise unsupported("a Python int argument cannot be traced") from None
+            static_leaves.update(dict.fromkeys(need.leaves, 0))
+    raise unsupported(f"more than {RETRIES} Python ints need their values while tracing")
+
+
+def is_traced(x: Any) -> bool:
+    """Whether this stands for a value of a function that is being traced."""
+    return type(x) is Tracer or type(x) is Weak
+
+
+def _trace_once(
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    static_names: frozenset[str],
+    static_leaves: dict[int, int],
+) -> Traced:
+    t = Trace()
+    count = -1
+
+    def visit(value: Any, name: str) -> Any:
+        nonlocal count
+        count += 1
+        if count in static_leaves:
+            static_leaves[count] = value
+            return value
+        return t.leaf(value, count, name)
+
+    names = parameter_names(fn)
+    traced_args = [
+        a if n in static_names else mapped(a, n, visit)
+        for a, n in zip(args, [*names, *(f"args[{i}]" for i in range(len(names), len(args)))])
+    ]
+    traced_kwargs = {
+        k: v if k in static_names else mapped(v, k, visit) for k, v in kwargs.items()
+    }
+    token = ACTIVE.set(t)
+    try:
+        with INTERCEPTION:
+            result = rebound_call(t, fn, traced_args, traced_kwargs)
+            return _finish(t, result, static_leaves)
+    finally:
+        ACTIVE.reset(token)
+        t.done = True
+
+
+def rebound_call(t: Trace, fn: Any, args: Any, kwargs: Any) -> Any:
+    """Call the function, or the function behind a bound method, with its globals rebound."""
+    inner = getattr(fn, "__func__", None)
+    if inner is not None:
+        return rebound(t, inner)(fn.__self__, *args, **kwargs)
+    return rebound(t, fn)(*args, **kwargs)
+
+
+def parameter_names(fn: Any) -> tuple[str, ...]:
+    """The names of the positional parameters, without the self of a bound method."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return ()
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+    return names[1:] if hasattr(fn, "__self__") else names
+
+
+def _finish(t: Trace, result: Any, static_leaves: dict[int, int]) -> Traced:
+    results = Results(t)
+    tree = results.describe(result)
+    atoms = list(results.atoms)
+    mutated: dict[int, int] = {}
+    for index, (param, leaf) in enumerate(zip(t.params, t.leaves)):
+        if type(leaf) is Tracer and leaf.cell.version:
+            new = leaf.read()
+            if new is not param.var:
+                mutated[index] = len(atoms)
+                atoms.append(new)
+    params = tuple(t.params)
+    graph = live(Graph([p.var for p in params], t.eqns, atoms))
+    return Traced(graph, params, mutated, tree, dict(static_leaves))
+
+
+_ = np

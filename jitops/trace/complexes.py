@@ -1,0 +1,183 @@
+"""Complex functions on pairs of real and imaginary parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from jitops.graph.graph import Literal
+from jitops.trace.recorder import Recorder
+
+Rule = Callable[..., Any]
+
+
+def parts(f: Recorder, z: Any) -> tuple[Any, Any]:
+    """Real and imaginary part."""
+    return f.real(z), f.imag(z)
+
+
+def test(flag: str) -> Rule:
+    """isnan and isinf: of either part; isfinite: of both."""
+    join = "and" if flag == "isfinite" else "or"
+    return lambda f, z: f.emit(join, f.emit(flag, f.real(z)), f.emit(flag, f.imag(z)))
+
+
+def by_part(op: str) -> Rule:
+    """The function of each part."""
+    return lambda f, z: f.complex(f.emit(op, f.real(z)), f.emit(op, f.imag(z)))
+
+
+def conjugate(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    return f.complex(re, f.neg(im))
+
+
+def absolute(f: Recorder, z: Any) -> Any:
+    return f.hypot(*parts(f, z))
+
+
+def reciprocal(f: Recorder, z: Any) -> Any:
+    """Smith's algorithm, as NumPy's loop."""
+    re, im = parts(f, z)
+    wide = f.le(f.abs(im), f.abs(re))
+    r = f.select(wide, f.div(im, re), f.div(re, im))
+    d = f.select(wide, f.add(re, f.mul(im, r)), f.add(f.mul(re, r), im))
+    one = Literal(1, re.type.dtype)
+    real = f.div(f.select(wide, one, r), d)
+    imag = f.div(f.neg(f.select(wide, r, one)), d)
+    return f.complex(real, imag)
+
+
+def sign(f: Recorder, z: Any) -> Any:
+    """``z / abs(z)``, and 0 at 0 (NumPy 2)."""
+    re, im = parts(f, z)
+    size = absolute(f, z)
+    zero = f.eq(size, 0)
+    return f.complex(f.select(zero, 0, f.div(re, size)), f.select(zero, 0, f.div(im, size)))
+
+
+def ordered(strict: str, last: str) -> Rule:
+    """Lexicographic comparison: by real part, then by imaginary part."""
+
+    def run(f: Recorder, a: Any, b: Any) -> Any:
+        (ar, ai), (br, bi) = parts(f, a), parts(f, b)
+        equal = f.and_(f.eq(ar, br), f.emit(last, ai, bi))
+        nan = f.or_(f.isnan(ai), f.isnan(bi))
+        return f.or_(f.and_(f.emit(strict, ar, br), f.invert(nan)), equal)
+
+    return run
+
+
+def extreme(strict: str) -> Rule:
+    """maximum (gt) or minimum (lt) in lexicographic order; the first NaN wins."""
+
+    def run(f: Recorder, a: Any, b: Any) -> Any:
+        nan = test("isnan")
+        last = "ge" if strict == "gt" else "le"
+        first = f.or_(nan(f, a), ordered(strict, last)(f, a, b))
+        return f.select(first, a, b)
+
+    return run
+
+
+def exp(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    size = f.exp(re)
+    real = f.mul(size, f.cos(im))
+    imag = f.select(f.eq(im, 0), im, f.mul(size, f.sin(im)))
+    return f.complex(real, imag)
+
+
+def log(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    return f.complex(f.log(absolute(f, z)), f.atan2(im, re))
+
+
+def _scaled_log(factor: float) -> Rule:
+    def run(f: Recorder, z: Any) -> Any:
+        re, im = parts(f, log(f, z))
+        return f.complex(f.mul(re, factor), f.mul(im, factor))
+
+    return run
+
+
+def sqrt(f: Recorder, z: Any) -> Any:
+    """Of the half-plane with a positive real part, by the stable formula for each sign of it."""
+    re, im = parts(f, z)
+    t = f.sqrt(f.mul(f.add(absolute(f, z), f.abs(re)), 0.5))
+    other = f.div(f.abs(im), f.mul(t, 2))
+    zero = f.eq(t, 0)
+    positive = f.invert(f.signbit(re))
+    real = f.select(zero, 0, f.select(positive, t, other))
+    imag = f.select(zero, im, f.copysign(f.select(positive, other, t), im))
+    return f.complex(real, imag)
+
+
+def power(f: Recorder, z: Any, w: Any) -> Any:
+    """``exp(w * log(z))``; exact where the exponent is a small whole literal."""
+    if type(w) is Literal and w.value.imag == 0 and w.value.real in (0, 1, 2, 3):
+        return _whole_power(f, z, int(w.value.real))
+    zero = f.and_(f.eq(f.real(z), 0), f.eq(f.imag(z), 0))
+    one = f.and_(f.eq(f.real(w), 0), f.eq(f.imag(w), 0))
+    value = exp(f, f.mul(w, log(f, z)))
+    dtype = z.type.dtype
+    value = f.select(zero, Literal(0, dtype), value)
+    return f.select(one, Literal(1, dtype), value)
+
+
+def _whole_power(f: Recorder, z: Any, n: int) -> Any:
+    if n == 0:
+        return f.broadcast(Literal(1, z.type.dtype), z.type.shape)
+    out = z
+    for _ in range(n - 1):
+        out = f.mul(out, z)
+    return out
+
+
+def sin(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    return f.complex(f.mul(f.sin(re), f.cosh(im)), f.mul(f.cos(re), f.sinh(im)))
+
+
+def cos(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    return f.complex(f.mul(f.cos(re), f.cosh(im)), f.neg(f.mul(f.sin(re), f.sinh(im))))
+
+
+def sinh(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    return f.complex(f.mul(f.sinh(re), f.cos(im)), f.mul(f.cosh(re), f.sin(im)))
+
+
+def cosh(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    return f.complex(f.mul(f.cosh(re), f.cos(im)), f.mul(f.sinh(re), f.sin(im)))
+
+
+def tanh(f: Recorder, z: Any) -> Any:
+    """Kahan's form: finite for large arguments."""
+    re, im = parts(f, z)
+    t = f.tan(im)
+    s = f.sinh(re)
+    b = f.add(f.square(t), 1)
+    rho = f.sqrt(f.add(f.square(s), 1))
+    d = f.add(f.mul(b, f.square(s)), 1)
+    real = f.div(f.mul(f.mul(b, rho), s), d)
+    large = f.gt(f.abs(re), 11.0 if re.type.dtype.itemsize == 4 else 22.0)
+    one = f.copysign(f.broadcast(Literal(1, re.type.dtype), re.type.shape), re)
+    return f.complex(f.select(large, one, real), f.select(large, 0, f.div(t, d)))
+
+
+FUNCTIONS: dict[str, Rule] = {
+    "exp": exp,
+    "log": log,
+    "log2": _scaled_log(1 / math.log(2)),
+    "log10": _scaled_log(1 / math.log(10)),
+    "sqrt": sqrt,
+    "sin": sin,
+    "cos": cos,
+    "sinh": sinh,
+    "cosh": cosh,
+    "tanh": tanh,
+}

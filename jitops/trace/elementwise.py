@@ -1,0 +1,226 @@
+"""NumPy's ufuncs in primitives. Each rule gets operands already cast to the loop's dtypes and broadcast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Literal
+from jitops.graph.ops import kind_of
+from jitops.trace import complexes
+from jitops.trace.recorder import BOOL, Recorder
+
+Rule = Callable[..., Any]
+
+
+def _kind(x: Any) -> str:
+    return kind_of(x.type.dtype)
+
+
+def _direct(op: str) -> Rule:
+    return lambda f, *operands: f.emit(op, *operands)
+
+
+def _by_kind(**rules: str | Rule) -> Rule:
+    """The rule for the first operand's kind: f, c, i, u or b; ``n`` serves the kinds not named."""
+    table = {k: _direct(r) if isinstance(r, str) else r for k, r in rules.items()}
+
+    def run(f: Recorder, *operands: Any) -> Any:
+        kind = _kind(operands[0])
+        rule = table.get(kind) or table.get("n")
+        if rule is None:
+            raise NotImplementedError(str(operands[0].type.dtype))
+        return rule(f, *operands)
+
+    return run
+
+
+def _same(f: Recorder, x: Any) -> Any:
+    return x
+
+
+def _constant(value: Any) -> Rule:
+    return lambda f, x: f.broadcast(Literal(value, BOOL), x.type.shape)
+
+
+def _truth(f: Recorder, x: Any) -> Any:
+    return f.cast(x, BOOL)
+
+
+def _logical(op: str) -> Rule:
+    return lambda f, x, y: f.emit(op, _truth(f, x), _truth(f, y))
+
+
+def _scaled(factor: float) -> Rule:
+    return lambda f, x: f.mul(x, factor)
+
+
+def _heaviside(f: Recorder, x: Any, h: Any) -> Any:
+    sign = f.select(f.lt(x, 0), 0, f.select(f.gt(x, 0), 1, x))
+    return f.select(f.eq(x, 0), h, sign)
+
+
+def _reciprocal_int(f: Recorder, x: Any) -> Any:
+    one = f.eq(x, 1)
+    if _kind(x) == "i":
+        one = f.or_(one, f.eq(x, -1))
+    zero = np.reciprocal(np.zeros(1, x.type.dtype))[0] if x.type.dtype.itemsize else 0
+    return f.select(one, x, f.select(f.eq(x, 0), Literal(zero, x.type.dtype), 0))
+
+
+def _logaddexp(log1p: str, exp: str, at_equal: float, scale: float) -> Rule:
+    def run(f: Recorder, x: Any, y: Any) -> Any:
+        small = f.emit(exp, f.neg(f.abs(f.sub(x, y))))
+        tail = f.emit(log1p, small)
+        if scale != 1:
+            tail = f.mul(tail, scale)
+        return f.select(f.eq(x, y), f.add(x, at_equal), f.add(f.maximum(x, y), tail))
+
+    return run
+
+
+def _spacing(f: Recorder, x: Any) -> Any:
+    away = f.nextafter(x, f.copysign(f.broadcast(Literal(math.inf, x.type.dtype), x.type.shape), x))
+    nan = Literal(math.nan, x.type.dtype)
+    return f.select(f.isfinite(x), f.sub(away, x), nan)
+
+
+def _modf(f: Recorder, x: Any) -> tuple[Any, Any]:
+    whole = f.trunc(x)
+    fraction = f.select(f.isinf(x), 0, f.sub(x, whole))
+    return f.copysign(fraction, x), whole
+
+
+def _bitcount(f: Recorder, x: Any) -> Any:
+    """Population count of the magnitude: sums of neighbouring bit fields (Hacker's Delight 5-1)."""
+    dtype = x.type.dtype
+    bits = dtype.itemsize * 8
+    unsigned = np.dtype(f"uint{bits}")
+    x = f.cast(f.abs(x) if dtype.kind == "i" else x, unsigned)
+    full = (1 << bits) - 1
+    x = f.sub(x, f.and_(f.shr(x, 1), full // 3))
+    x = f.add(f.and_(x, full // 15 * 3), f.and_(f.shr(x, 2), full // 15 * 3))
+    x = f.and_(f.add(x, f.shr(x, 4)), full // 255 * 15)
+    if bits > 8:
+        x = f.shr(f.mul(x, full // 255), bits - 8)
+    return f.cast(x, np.dtype("uint8"))
+
+
+def _divmod(f: Recorder, x: Any, y: Any) -> tuple[Any, Any]:
+    return f.floordiv(x, y), f.mod(x, y)
+
+
+def _clip(f: Recorder, x: Any, low: Any, high: Any) -> Any:
+    return f.minimum(f.maximum(x, low), high)
+
+
+def _power_int(f: Recorder, x: Any, y: Any) -> Any:
+    if type(y) is Literal and y.value < 0:
+        raise ValueError("Integers to negative integer powers are not allowed.")
+    return f.pow(x, y)
+
+
+def _compare(op: str) -> Rule:
+    """Of one dtype; or exactly, of int64 with uint64 (NumPy's mixed loops)."""
+
+    def run(f: Recorder, x: Any, y: Any) -> Any:
+        if x.type.dtype == y.type.dtype:
+            return f.emit(op, x, y)
+        signed, below = (x, ("lt", "le", "ne")) if _kind(x) == "i" else (y, ("gt", "ge", "ne"))
+        unsigned = np.dtype("uint64")
+        result = f.emit(op, f.cast(x, unsigned), f.cast(y, unsigned))
+        negative = f.lt(signed, 0)
+        return f.or_(result, negative) if op in below else f.and_(result, f.invert(negative))
+
+    return run
+
+
+def _sign_test(flags: str) -> Rule:
+    return _by_kind(f=flags, c=complexes.test(flags), n=_constant(flags == "isfinite"))
+
+
+RULES: dict[str, Rule] = {
+    "add": _by_kind(b="or", n="add"),
+    "subtract": _direct("sub"),
+    "multiply": _by_kind(b="and", n="mul"),
+    "divide": _direct("div"),
+    "floor_divide": _direct("floordiv"),
+    "remainder": _direct("mod"),
+    "fmod": _direct("fmod"),
+    "divmod": _divmod,
+    "power": _by_kind(f="pow", c=complexes.power, n=_power_int),
+    "float_power": _by_kind(f="pow", c=complexes.power),
+    "negative": _direct("neg"),
+    "positive": _same,
+    "absolute": _by_kind(f="abs", i="abs", c=complexes.absolute, n=_same),
+    "fabs": _direct("abs"),
+    "rint": _by_kind(f="rint", c=complexes.by_part("rint"), n=_same),
+    "floor": _by_kind(f="floor", n=_same),
+    "ceil": _by_kind(f="ceil", n=_same),
+    "trunc": _by_kind(f="trunc", n=_same),
+    "sign": _by_kind(c=complexes.sign, n="sign"),
+    "heaviside": _heaviside,
+    "conjugate": _by_kind(c=complexes.conjugate, n=_same),
+    "square": _direct("square"),
+    "reciprocal": _by_kind(
+        f=lambda f, x: f.div(f.cast(Literal(1, x.type.dtype), x.type.dtype), x),
+        c=complexes.reciprocal,
+        n=_reciprocal_int,
+    ),
+    "degrees": _scaled(180 / math.pi),
+    "rad2deg": _scaled(180 / math.pi),
+    "radians": _scaled(math.pi / 180),
+    "deg2rad": _scaled(math.pi / 180),
+    "arctan2": _direct("atan2"),
+    "hypot": _direct("hypot"),
+    "copysign": _direct("copysign"),
+    "nextafter": _direct("nextafter"),
+    "spacing": _spacing,
+    "modf": _modf,
+    "logaddexp": _logaddexp("log1p", "exp", math.log(2), 1),
+    "logaddexp2": _logaddexp("log1p", "exp2", 1, 1 / math.log(2)),
+    "bitwise_and": _direct("and"),
+    "bitwise_or": _direct("or"),
+    "bitwise_xor": _direct("xor"),
+    "invert": _direct("invert"),
+    "left_shift": _direct("shl"),
+    "right_shift": _direct("shr"),
+    "bitwise_count": _bitcount,
+    "equal": _compare("eq"),
+    "not_equal": _compare("ne"),
+    "less": _by_kind(c=complexes.ordered("lt", "lt"), n=_compare("lt")),
+    "less_equal": _by_kind(c=complexes.ordered("lt", "le"), n=_compare("le")),
+    "greater": _by_kind(c=complexes.ordered("gt", "gt"), n=_compare("gt")),
+    "greater_equal": _by_kind(c=complexes.ordered("gt", "ge"), n=_compare("ge")),
+    "logical_and": _logical("and"),
+    "logical_or": _logical("or"),
+    "logical_xor": _logical("xor"),
+    "logical_not": lambda f, x: f.invert(_truth(f, x)),
+    "maximum": _by_kind(c=complexes.extreme("gt"), n="maximum"),
+    "minimum": _by_kind(c=complexes.extreme("lt"), n="minimum"),
+    "fmax": _by_kind(f="fmax", i="fmax", u="fmax", b="fmax"),
+    "fmin": _by_kind(f="fmin", i="fmin", u="fmin", b="fmin"),
+    "isnan": _sign_test("isnan"),
+    "isinf": _sign_test("isinf"),
+    "isfinite": _sign_test("isfinite"),
+    "signbit": _direct("signbit"),
+    "clip": _clip,
+}
+
+FLOAT_UFUNCS = {
+    "sqrt": "sqrt", "cbrt": "cbrt", "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log",
+    "log2": "log2", "log10": "log10", "log1p": "log1p", "sin": "sin", "cos": "cos", "tan": "tan",
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "sinh": "sinh", "cosh": "cosh",
+    "tanh": "tanh", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+}  # fmt: skip
+
+for _name, _op in FLOAT_UFUNCS.items():
+    _complex_rule = complexes.FUNCTIONS.get(_name)
+    RULES[_name] = _by_kind(f=_op, **({"c": _complex_rule} if _complex_rule else {}))
+
+COMPARISONS = frozenset(
+    ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+)

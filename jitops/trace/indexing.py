@@ -1,0 +1,343 @@
+"""``x[key]`` and ``x[key] = value``: views by ints and slices, integer arrays, and masks on the left side."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Atom
+from jitops.graph.types import ArrayType
+from jitops.trace.masked import Masked
+from jitops.trace.raising import misfit, unsupported
+from jitops.trace.recorder import BOOL, INT64
+from jitops.trace.tracer import Tracer
+from jitops.trace.weak import Weak
+
+FULL = slice(None)
+
+
+def getitem(t: Any, x: Tracer, key: Any) -> Any:
+    """The part of an array: a view for ints and slices, else a copy; a scalar for full indices."""
+    keys = expanded(t, x, key)
+    if _is_basic(keys):
+        view = x.sliced(checked(x, keys))
+        if not view.shape and not _has_ellipsis(key):
+            value = view.known()
+            return t.wrap_known(value[()]) if value is not None else t.wrap(view.read(), scalar=True)
+        return view
+    mask = _only_mask(x, keys)
+    if mask is not None and mask.known() is None:
+        return Masked(t, x, mask)
+    return _gather(t, x, keys, scalar=not _has_ellipsis(key))
+
+
+def setitem(t: Any, x: Tracer, key: Any, value: Any) -> None:
+    """Write into a part of an array, broadcasting and casting the value as NumPy does."""
+    if x.scalar:
+        raise TypeError(f"'numpy.{x.dtype.name}' object does not support item assignment")
+    keys = expanded(t, x, key)
+    if _is_basic(keys):
+        view = x.sliced(checked(x, keys))
+        again = type(value) is Tracer and value.parent is x and value.lens == view.lens
+        if not again:
+            t.assign(view, value)
+        return
+    mask = _only_mask(x, keys)
+    if mask is not None and mask.known() is None:
+        _assign_mask(t, x, mask, value)
+        return
+    _scatter(t, x, keys, value)
+
+
+# --- keys --------------------------------------------------------------------------------------------------------
+
+
+def _has_ellipsis(key: Any) -> bool:
+    return key is Ellipsis or type(key) is tuple and any(k is Ellipsis for k in key)
+
+
+def expanded(t: Any, x: Tracer, key: Any) -> list[Any]:
+    """The key with one entry per axis (and None for new axes): ints, slices, None and tracers."""
+    keys = [_entry(t, k) for k in (key if type(key) is tuple else (key,))]
+    used = sum(_axes_used(k) for k in keys)
+    if used > x.ndim:
+        raise IndexError(
+            f"too many indices for array: array is {x.ndim}-dimensional, but {used} were indexed"
+        )
+    if sum(k is Ellipsis for k in keys) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if not any(k is Ellipsis for k in keys):
+        keys.append(Ellipsis)
+    at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+    keys[at : at + 1] = [FULL] * (x.ndim - used)
+    return keys
+
+
+def _axes_used(k: Any) -> int:
+    if k is None or k is Ellipsis:
+        return 0
+    return k.ndim if type(k) is Tracer and k.dtype.kind == "b" else 1
+
+
+def _entry(t: Any, k: Any) -> Any:
+    kind = type(k)
+    if k is None or k is Ellipsis or kind is int:
+        return k
+    if kind is slice:
+        return slice(*(None if v is None else operator.index(v) for v in (k.start, k.stop, k.step)))
+    if kind is bool or isinstance(k, np.bool_):
+        return t.array(np.asarray(k))
+    if kind is Weak:
+        return t.wrap(k.atom) if k.pytype is int else _bad_index()
+    if kind is not Tracer and isinstance(k, (np.integer,)):
+        return int(k)
+    if kind is not Tracer and not isinstance(k, np.ndarray):
+        k = t.array(k) if isinstance(k, (list, tuple)) else operator.index(k)
+        if isinstance(k, int):
+            return k
+        if not k.size:
+            k = t.wrap_known(np.zeros(k.shape, "int64"))
+    k = t.array(k)
+    if k.dtype.kind not in "iub":
+        _bad_index()
+    value = k.known()
+    if value is not None and value.ndim == 0 and value.dtype.kind in "iu":
+        return int(value)
+    return k
+
+
+def _bad_index() -> Any:
+    raise IndexError(
+        "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or"
+        " boolean arrays are valid indices"
+    )
+
+
+def _is_basic(keys: list[Any]) -> bool:
+    return all(k is None or type(k) in (int, slice) for k in keys)
+
+
+def checked(x: Tracer, keys: list[Any]) -> tuple[Any, ...]:
+    """The basic key, its ints within the axes."""
+    axis = 0
+    for k in keys:
+        if k is None:
+            continue
+        if type(k) is int and not -x.shape[axis] <= k < x.shape[axis]:
+            raise IndexError(
+                f"index {k} is out of bounds for axis {axis} with size {x.shape[axis]}"
+            )
+        axis += 1
+    return tuple(keys)
+
+
+def _only_mask(x: Tracer, keys: list[Any]) -> Tracer | None:
+    """The mask, where the key is one boolean array over the first axes and full slices."""
+    mask = keys[0]
+    if type(mask) is not Tracer or mask.dtype.kind != "b" or any(k != FULL for k in keys[1:]):
+        return None
+    if mask.shape != x.shape[: mask.ndim]:
+        raise IndexError(
+            f"boolean index of shape {mask.shape} does not match the array's shape {x.shape}"
+        )
+    return mask
+
+
+# --- integer arrays ------------------------------------------------------------------------------------------------
+
+
+def _advanced(t: Any, x: Tracer, keys: list[Any]) -> tuple[Tracer, list[int], list[Any], bool]:
+    """Apply the slices first: the array, the axes that are indexed, their indices, whether in front."""
+    plain: list[Any] = []
+    axes: list[int] = []
+    indices: list[Any] = []
+    places: list[int] = []
+    axis = 0  # of the array after the slices
+    for place, k in enumerate(keys):
+        if k is None or type(k) is slice:
+            plain.append(k)
+            axis += 1
+            continue
+        for index in _integers(t, x, k):
+            plain.append(FULL)
+            axes.append(axis)
+            indices.append(index)
+            axis += 1
+        places.append(place)
+    front = places[-1] - places[0] + 1 != len(places)
+    return x.sliced(tuple(plain)), axes, indices, front
+
+
+def _integers(t: Any, x: Tracer, k: Any) -> list[Any]:
+    """An index as integer arrays, one per axis: a mask becomes its positions."""
+    if type(k) is int:
+        return [t.wrap_known(np.asarray(k))]
+    if k.dtype.kind != "b":
+        return [k]
+    value = k.known()
+    if value is None:
+        raise unsupported(
+            "cannot index with a traced mask here: the shape would depend on values",
+            "Use np.where(mask, x, other), a reduction with where=mask, or x[mask] = value.",
+        )
+    if not value.ndim:
+        raise unsupported("cannot index with a 0-d boolean", "Use np.where, or None for a new axis.")
+    return [t.wrap_known(i) for i in value.nonzero()]
+
+
+def _positions(t: Any, shape: tuple[int, ...], indices: list[Any]) -> Tracer:
+    """One int64 index into the flattened axes, from one index per axis; negative ones wrap."""
+    flat: Any = None
+    for extent, index in zip(shape, indices):
+        value = index.known()
+        if value is not None:
+            if value.size and not (value.min() >= -extent and value.max() < extent):
+                bad = value[(value < -extent) | (value >= extent)].flat[0]
+                raise IndexError(f"index {bad} is out of bounds for axis with size {extent}")
+            index = t.wrap_known(np.where(value < 0, value + extent, value).astype("int64"))
+        else:
+            atom = t.cast(index.read(), INT64)
+            if len(shape) > 1:
+                atom = t.emit("select", t.lt(atom, 0), t.add(atom, extent), atom)
+            index = t.wrap(atom)
+        flat = index if flat is None else flat * extent + index
+    return t.array(flat)
+
+
+def _gather(t: Any, x: Tracer, keys: list[Any], *, scalar: bool) -> Any:
+    """``x[i, :, j]``: one `take` along the indexed axes, brought together and flattened."""
+    base, axes, indices, front = _advanced(t, x, keys)
+    broadcast_indices(indices)
+    extents = tuple(base.shape[a] for a in axes)
+    where = _positions(t, extents, indices)
+    first = 0 if front else axes[0]
+    rest = [a for a in range(base.ndim) if a not in axes]
+    order = [*rest[:first], *axes, *rest[first:]]
+    atom = t.transpose(base.read(), tuple(order))
+    shape = [base.shape[a] for a in order]
+    size = int(np.prod(extents, dtype=np.int64))
+    atom = t.reshape(atom, (*shape[:first], size, *shape[first + len(axes) :]))
+    if size == 0 or 0 in where.shape:
+        if where.size:
+            raise IndexError("cannot index an axis of size 0")
+        full = (*shape[:first], *where.shape, *shape[first + len(axes) :])
+        return t.wrap(t.emit("full", t.atom(0, x.dtype), shape=full))
+    out = t.emit("take", atom, where.read(), axis=first)
+    return t.wrap(out, scalar=scalar and not out.type.shape)
+
+
+def broadcast_indices(indices: list[Any]) -> tuple[int, ...]:
+    """The common shape of index arrays."""
+    try:
+        return np.broadcast_shapes(*(i.shape for i in indices))
+    except ValueError:
+        shapes = ", ".join(str(i.shape) for i in indices)
+        raise IndexError(
+            f"shape mismatch: indexing arrays could not be broadcast together with shapes {shapes}"
+        ) from None
+
+
+def _scatter(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
+    """``x[i, :, j] = value``; the last of equal positions wins, as in NumPy."""
+    known = [k.known() if type(k) is Tracer else k for k in keys]
+    if any(k is None and type(have) is Tracer for k, have in zip(known, keys)):
+        _scatter_traced(t, x, keys, value)
+        return
+    place = np.arange(x.size).reshape(x.shape)[tuple(known)]
+    target = ArrayType(place.shape, x.dtype)
+    new = _fitted(t, value, target)
+    source = np.full(x.size, -1)
+    source[place.reshape(-1)] = np.arange(place.size)
+    if not place.size:
+        return
+    touched = t.wrap_known((source >= 0).reshape(x.shape)).read()
+    if new.type.shape:
+        flat = t.reshape(new, (place.size,))
+        index = t.wrap_known(np.maximum(source, 0).reshape(x.shape)).read()
+        new = t.emit("take", flat, index, axis=0)
+    x.write(t.emit("select", touched, new, x.read()))
+
+
+def _fitted(t: Any, value: Any, target: ArrayType) -> Atom:
+    """The value as an atom of the target's dtype, and of its shape or shape ()."""
+    value = t.operand(value)
+    atom: Atom = t.atom(value, target.dtype)
+    if not atom.type.shape:
+        return atom
+    try:
+        fits = np.broadcast_shapes(atom.type.shape, target.shape) == target.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise misfit(f"cannot assign {value.type} to {target}", "a value that broadcasts")
+    return t.broadcast(atom, target.shape)  # type: ignore[no-any-return]
+
+
+def _scatter_traced(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
+    """Traced indices: element by element for few of them, each a select over the flat array."""
+    base, axes, indices, front = _advanced(t, x, keys)
+    common = broadcast_indices(indices)
+    count = int(np.prod(common, dtype=np.int64))
+    if count > 16 or front:
+        raise unsupported(
+            f"cannot assign through {count} traced indices yet",
+            "Use np.where with a comparison of indices, or index with values known while tracing.",
+        )
+    first = axes[0]
+    rest = base.shape[:first] + base.shape[axes[-1] + 1 :]
+    target = ArrayType((*base.shape[:first], *common, *rest[first:]), x.dtype)
+    new = t.wrap(_fitted(t, value, target))
+    lines = [t.progression(0, 1, base.shape, a) for a in axes]
+    atom = base.read()
+    for at in np.ndindex(common):
+        hit: Any = None
+        for line, index, axis in zip(lines, indices, axes):
+            one = index[at[len(common) - index.ndim :]] if index.ndim else index
+            number = t.cast(one.read(), INT64)
+            number = t.emit("select", t.lt(number, 0), t.add(number, base.shape[axis]), number)
+            same = t.emit("eq", line, number)
+            hit = same if hit is None else t.and_(hit, same)
+        part = new
+        if new.shape:
+            part = new[(FULL,) * first + at]
+            shape = (*base.shape[:first], *(1,) * len(axes), *rest[first:])
+            part = part.reshaped(shape) if part.shape else part
+        piece = t.broadcast(part.read(), base.shape) if part.shape else part.read()
+        atom = t.emit("select", hit, piece, atom)
+    base.write(atom)
+
+
+# --- masks -------------------------------------------------------------------------------------------------------
+
+
+def _assign_mask(t: Any, x: Tracer, mask: Tracer, value: Any) -> None:
+    """``x[mask] = value``: a choice by element; the value is a scalar, or masked by the same mask."""
+    atom = t.cast(mask.read(), BOOL)
+    if type(value) is Masked:
+        if value.mask_atom is not atom:
+            raise unsupported(
+                "cannot assign values selected by one mask through another",
+                "Use the same mask object on both sides, or np.where.",
+            )
+        new = t.cast(value.atom, x.dtype)
+    else:
+        value = t.operand(value)
+        shape = value.shape if type(value) is Tracer else ()
+        trailing = x.shape[mask.ndim :]
+        if len(shape) > len(trailing) and shape[0] == 1:
+            value = value.reshaped(shape[1:])
+            shape = shape[1:]
+        if len(shape) > len(trailing):
+            raise unsupported(
+                f"cannot assign {value.type} through a traced mask: the count of its elements"
+                " depends on values",
+                "Assign a scalar, y[mask] with the same mask, or use np.where.",
+            )
+        new = t.atom(value, x.dtype)
+        new = t.broadcast(new, x.shape) if new.type.shape else new
+    if mask.ndim < x.ndim:
+        axes = tuple(range(mask.ndim))
+        atom = t.emit("broadcast", atom, shape=x.shape, axes=axes)
+    x.write(t.emit("select", atom, new, x.read()))

@@ -1,0 +1,186 @@
+"""Catch the NumPy functions that do not dispatch by themselves: np.zeros, np.array, np.random, ...
+
+While at least one trace runs, NumPy's module attributes are wrappers; a wrapper goes to the tracing code only in the
+context that traces, every other thread gets NumPy's own function. Names that a function imported directly
+(``from numpy import zeros``) are found in its globals: a copy of the function is traced with those rebound, which also
+turns global and closure arrays into tracers, so that their present contents count at each call.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import CellType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from jitops.trace.creation import MAKERS
+from jitops.trace.raising import unsupported
+from jitops.trace.session import DTYPES
+
+ACTIVE: ContextVar[Any] = ContextVar("jitops_trace", default=None)
+
+RANDOM = """rand randn randint random random_sample ranf sample normal uniform standard_normal choice
+permutation shuffle seed default_rng exponential poisson binomial beta gamma integers bytes""".split()
+
+
+# Callers that mean NumPy's own functions: NumPy itself, and the code that traces.
+OWN = ("numpy.", "jitops.trace", "jitops.graph")
+
+
+def _from_inside() -> bool:
+    name: str = sys._getframe(2).f_globals.get("__name__", "")
+    return name.startswith(OWN)
+
+
+def _maker(original: Any, rule: Callable[..., Any]) -> tuple[Any, Any]:
+    """The wrapper for NumPy's attribute, and the one for rebound names, which asks no caller."""
+
+    @functools.wraps(original, updated=())
+    def direct(*args: Any, **kwargs: Any) -> Any:
+        trace = ACTIVE.get()
+        return original(*args, **kwargs) if trace is None else rule(trace, *args, **kwargs)
+
+    @functools.wraps(original, updated=())
+    def attribute(*args: Any, **kwargs: Any) -> Any:
+        trace = ACTIVE.get()
+        if trace is None or _from_inside():
+            return original(*args, **kwargs)
+        return rule(trace, *args, **kwargs)
+
+    return attribute, direct
+
+
+def _random(name: str, original: Any) -> Any:
+    @functools.wraps(original, updated=())
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if ACTIVE.get() is None or _from_inside():
+            return original(*args, **kwargs)
+        raise unsupported(
+            f"np.random.{name} is not supported in a traced function",
+            "Draw the numbers outside of the op and pass them as an argument.",
+        )
+
+    return run
+
+
+class Interception:
+    """NumPy's attributes and their wrappers; entered by each trace, counted, undone by the last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self.originals: dict[str, Any] = {n: getattr(np, n) for n in MAKERS if hasattr(np, n)}
+        makers = {n: _maker(f, MAKERS[n]) for n, f in self.originals.items()}
+        self.wrappers = {n: attribute for n, (attribute, _) in makers.items()}
+        self.by_id = {id(self.originals[n]): direct for n, (_, direct) in makers.items()}
+        self.by_id.update({id(attribute): direct for attribute, direct in makers.values()})
+        self._random: dict[str, Any] = {}
+        self._random_wrappers: dict[str, Any] = {}
+
+    def _find_random(self) -> None:
+        module = np.random
+        self._random = {n: getattr(module, n) for n in RANDOM if hasattr(module, n)}
+        self._random_wrappers = {n: _random(n, f) for n, f in self._random.items()}
+        for name, function in self._random.items():
+            if isinstance(function, FunctionType) or not hasattr(function, "__self__"):
+                self.by_id[id(function)] = self._random_wrappers[name]
+
+    def __enter__(self) -> Interception:
+        with self._lock:
+            self._depth += 1
+            if self._depth == 1:
+                if not self._random:
+                    self._find_random()
+                vars(np).update(self.wrappers)
+                vars(np.random).update(self._random_wrappers)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._depth -= 1
+            if not self._depth:
+                vars(np).update(self.originals)
+                vars(np.random).update(self._random)
+
+
+# The one process-wide object here: it stands for NumPy's module attributes, which are process-wide.
+INTERCEPTION = Interception()
+
+
+def rebound(t: Any, fn: Any, *, own: bool = True) -> Any:
+    """The function, or a copy of it whose globals and closure give tracers and wrappers.
+
+    own: whether arrays among the globals become captured tracers (not for NumPy's own functions).
+    """
+    if type(fn) is not FunctionType:
+        return fn
+    done = t.rebound.get(id(fn))
+    if done is not None:
+        return done[0]
+    t.rebound[id(fn)] = (fn, fn)  # a recursive function keeps calling itself
+    changes: dict[str, Any] = {}
+    for name in fn.__code__.co_names:
+        if name in fn.__globals__:
+            value = fn.__globals__[name]
+            new = _replacement(t, name, value, own)
+            if new is not value:
+                changes[name] = new
+    closure = fn.__closure__
+    if closure is not None:
+        closure = tuple(_cell(t, n, c, own) for n, c in zip(fn.__code__.co_freevars, closure))
+    if not changes and closure == fn.__closure__:
+        return fn
+    copy = FunctionType(
+        fn.__code__, {**fn.__globals__, **changes}, fn.__name__, fn.__defaults__, closure
+    )
+    copy.__kwdefaults__ = fn.__kwdefaults__
+    t.rebound[id(fn)] = (copy, fn)
+    return copy
+
+
+def _cell(t: Any, name: str, cell: CellType, own: bool) -> CellType:
+    try:
+        value = cell.cell_contents
+    except ValueError:  # not assigned yet
+        return cell
+    new = _replacement(t, name, value, own)
+    return cell if new is value else CellType(new)
+
+
+def _replacement(t: Any, name: str, value: Any, own: bool) -> Any:
+    kind = type(value)
+    if kind is np.ndarray:
+        if own and value.ndim and value.dtype.name in DTYPES:
+            return t.capture(value, name)
+        return value
+    wrapper = INTERCEPTION.by_id.get(id(value))
+    if wrapper is not None:
+        return wrapper
+    if kind is FunctionType:
+        inner = getattr(value, "_implementation", None)
+        if inner is None and (own or _numpys(value)):
+            return rebound(t, value, own=own)
+        return value
+    if not own and kind is ModuleType:
+        return NumpyModule(t, value)
+    return value
+
+
+def _numpys(fn: FunctionType) -> bool:
+    return (fn.__module__ or "").partition(".")[0] == "numpy"
+
+
+class NumpyModule:
+    """A module of NumPy as its own functions see it while they are traced."""
+
+    def __init__(self, t: Any, module: ModuleType) -> None:
+        self._t = t
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return _replacement(self._t, name, getattr(self._module, name), own=False)

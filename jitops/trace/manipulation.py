@@ -1,0 +1,483 @@
+"""Shapes and order: views where NumPy gives views, joins, and rearrangements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Atom
+from jitops.graph.types import ArrayType
+from jitops.trace.promotion import result_dtype
+from jitops.trace.raising import misfit, unsupported
+from jitops.trace.recorder import INT64
+from jitops.trace.reductions import normal_axes, normal_axis
+from jitops.trace.tracer import Tracer
+from jitops.trace.views import Diagonal
+
+# --- views -----------------------------------------------------------------------------------------------------------
+
+
+def full_shape(x: Tracer, shape: Any) -> tuple[int, ...]:
+    """A reshape's target with the -1 filled in."""
+    if hasattr(shape, "__index__") and not isinstance(shape, np.ndarray):
+        shape = (shape,)
+    sizes = [n.__index__() for n in shape]
+    if sizes.count(-1) == 1:
+        rest = 1
+        for n in sizes:
+            rest *= 1 if n == -1 else n
+        if rest and not x.size % rest:
+            sizes[sizes.index(-1)] = x.size // rest
+    if any(n < 0 for n in sizes) or ArrayType(sizes, x.dtype).size != x.size:
+        raise misfit(f"cannot reshape {x.type} into shape {tuple(shape)}", "the same size")
+    return tuple(sizes)
+
+
+def reshape(
+    t: Any, a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None, newshape: Any = None
+) -> Tracer:
+    x = t.array(a)
+    sizes = full_shape(x, newshape if shape is None else shape)
+    if order == "F":
+        return x.T.reshaped(sizes[::-1]).T  # type: ignore[no-any-return]
+    if order == "A" and x.ndim > 1 and x.strides == x.T.strides[::-1] != x.T.strides:
+        return reshape(t, x, sizes)
+    out = x.reshaped(sizes)
+    return copied(t, out) if copy else out
+
+
+def ravel(t: Any, a: Any, order: str = "C") -> Tracer:
+    x = t.array(a)
+    if order == "K":
+        order = "C"
+    return reshape(t, x, (x.size,), order)
+
+
+def transpose(t: Any, a: Any, axes: Any = None) -> Tracer:
+    x = t.array(a)
+    if axes is None:
+        return x.T
+    perm = [normal_axis(x.ndim, i) for i in axes]
+    if sorted(perm) != list(range(x.ndim)):
+        raise ValueError("axes don't match array")
+    return x.transposed(perm)
+
+
+def swapaxes(t: Any, a: Any, axis1: int, axis2: int) -> Tracer:
+    x = t.array(a)
+    perm = list(range(x.ndim))
+    i, j = normal_axis(x.ndim, axis1), normal_axis(x.ndim, axis2)
+    perm[i], perm[j] = perm[j], perm[i]
+    return x.transposed(perm)
+
+
+def moveaxis(t: Any, a: Any, source: Any, destination: Any) -> Tracer:
+    x = t.array(a)
+    sources = [normal_axis(x.ndim, i) for i in _several(source)]
+    targets = [normal_axis(x.ndim, i) for i in _several(destination)]
+    if len(sources) != len(targets):
+        raise ValueError(
+            "`source` and `destination` arguments must have the same number of elements"
+        )
+    order = [n for n in range(x.ndim) if n not in sources]
+    for target, axis in sorted(zip(targets, sources)):
+        order.insert(target, axis)
+    return x.transposed(order)
+
+
+def rollaxis(t: Any, a: Any, axis: int, start: int = 0) -> Tracer:
+    x = t.array(a)
+    at = normal_axis(x.ndim, axis)
+    start = start + x.ndim if start < 0 else start
+    if at < start:
+        start -= 1
+    order = [n for n in range(x.ndim) if n != at]
+    order.insert(start, at)
+    return x.transposed(order)
+
+
+def squeeze(t: Any, a: Any, axis: Any = None) -> Tracer:
+    x = t.array(a)
+    if axis is None:
+        axes = tuple(i for i, n in enumerate(x.shape) if n == 1)
+    else:
+        axes = normal_axes(x, axis)
+    if any(x.shape[i] != 1 for i in axes):
+        raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
+    return x.reshaped(tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def expand_dims(t: Any, a: Any, axis: Any) -> Tracer:
+    x = t.array(a)
+    axes = _several(axis)
+    ndim = x.ndim + len(axes)
+    places = {normal_axis(ndim, i) for i in axes}
+    if len(places) != len(axes):
+        raise ValueError("repeated axis")
+    rest = iter(x.shape)
+    return x.reshaped(tuple(1 if i in places else next(rest) for i in range(ndim)))
+
+
+def broadcast_to(t: Any, array: Any, shape: Any, subok: bool = False) -> Tracer:
+    shape = (shape,) if hasattr(shape, "__index__") else shape
+    return t.array(array).broadcast(tuple(n.__index__() for n in shape))  # type: ignore[no-any-return]
+
+
+def broadcast_arrays(t: Any, *args: Any, subok: bool = False) -> Any:
+    arrays = [t.array(a) for a in args]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    return tuple(a if a.shape == shape else a.broadcast(shape) for a in arrays)
+
+
+def diagonal(t: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
+    x = t.array(a)
+    if x.ndim < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    i, j = normal_axis(x.ndim, axis1), normal_axis(x.ndim, axis2)
+    if i == j:
+        raise ValueError("axis1 and axis2 cannot be the same")
+    order = [n for n in range(x.ndim) if n not in (i, j)]
+    y = x.transposed([*order, i, j])
+    return y.seen(Diagonal(y.type, offset.__index__()))
+
+
+def flip(t: Any, m: Any, axis: Any = None) -> Tracer:
+    x = t.array(m)
+    axes = normal_axes(x, axis)
+    back = slice(None, None, -1)
+    return x.sliced(tuple(back if i in axes else slice(None) for i in range(x.ndim)))
+
+
+def _atleast(ndim: int, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Any:
+    def run(t: Any, *arrays: Any) -> Any:
+        out = []
+        for a in arrays:
+            x = t.array(a)
+            out.append(x if x.ndim >= ndim else x.reshaped(shape(x.shape)))
+        return out[0] if len(out) == 1 else tuple(out)
+
+    return run
+
+
+def _deep(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return {0: (1, 1, 1), 1: (1, *shape, 1), 2: (*shape, 1)}[len(shape)]
+
+
+def array_split(t: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    x = t.array(ary)
+    at = normal_axis(x.ndim, axis)
+    extent = x.shape[at]
+    if hasattr(indices_or_sections, "__index__"):
+        count = indices_or_sections.__index__()
+        if count <= 0:
+            raise ValueError("number sections must be larger than 0.")
+        each, extra = divmod(extent, count)
+        sizes = [each + 1] * extra + [each] * (count - extra)
+        cuts = np.cumsum([0, *sizes]).tolist()
+    else:
+        cuts = [0, *(i.__index__() for i in indices_or_sections), extent]
+    lead = (slice(None),) * at
+    pieces = [(*lead, slice(i, j)) for i, j in zip(cuts, cuts[1:])]
+    return [x[p] for p in pieces]
+
+
+def split(t: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    x = t.array(ary)
+    if hasattr(indices_or_sections, "__index__") and x.shape[axis] % indices_or_sections.__index__():
+        raise ValueError("array split does not result in an equal division")
+    return array_split(t, x, indices_or_sections, axis)
+
+
+def _split_along(axis: int) -> Any:
+    def run(t: Any, ary: Any, indices_or_sections: Any) -> list[Any]:
+        x = t.array(ary)
+        if x.ndim < max(axis, 1) + (axis == 1 and x.ndim > 1):
+            raise ValueError(f"split along axis {axis} needs more dimensions")
+        return split(t, x, indices_or_sections, 0 if axis == 1 and x.ndim == 1 else axis)
+
+    return run
+
+
+def unstack(t: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    y = moveaxis(t, x, axis, 0)
+    return tuple(y[i] for i in range(y.shape[0]))
+
+
+def _part(name: str) -> Any:
+    return lambda t, val: getattr(t.array(val), name)
+
+
+def _several(axis: Any) -> tuple[Any, ...]:
+    return tuple(axis) if isinstance(axis, (tuple, list, range)) else (axis,)
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def copied(t: Any, x: Tracer, order: str = "C") -> Tracer:
+    """A fresh array with the same content; order K keeps the order of the axes in memory."""
+    value = x.known()
+    if value is not None:
+        return t.wrap_known(x.known().copy(order))  # type: ignore[no-any-return]
+    out: Tracer = t.wrap(x.read())
+    if order in ("K", "A", "F") and x.ndim > 1:
+        out.cell.strides = _kept_strides(x, order)
+    return out
+
+
+def _kept_strides(x: Tracer, order: str) -> tuple[int, ...] | None:
+    from jitops.trace.ufunc import result_strides
+
+    if order == "F":
+        return ArrayType(x.shape[::-1], x.dtype) and _fortran(x)
+    return result_strides(x.shape, x.itemsize, [x])
+
+
+def _fortran(x: Tracer) -> tuple[int, ...]:
+    out, step = [], x.itemsize
+    for n in x.shape:
+        out.append(step)
+        step *= max(n, 1)
+    return tuple(out)
+
+
+def copy(t: Any, a: Any, order: str = "K", subok: bool = False) -> Tracer:
+    return copied(t, t.array(a), order)
+
+
+def concatenate(
+    t: Any, arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None,
+    casting: str = "same_kind",
+) -> Tracer:  # fmt: skip
+    parts = [t.array(a) for a in arrays]
+    if not parts:
+        raise ValueError("need at least one array to concatenate")
+    if axis is None:
+        parts, axis = [ravel(t, p) for p in parts], 0
+    if any(not p.ndim for p in parts):
+        raise ValueError("zero-dimensional arrays cannot be concatenated")
+    at = normal_axis(parts[0].ndim, axis)
+    shapes = {(*p.shape[:at], *p.shape[at + 1 :]) for p in parts}
+    if len(shapes) > 1 or len({p.ndim for p in parts}) > 1:
+        raise misfit(
+            "cannot concatenate " + ", ".join(str(p.type) for p in parts),
+            f"arrays that agree in all axes but {at}",
+        )
+    wanted = np.dtype(dtype) if dtype is not None else result_dtype(parts)
+    atoms = [t.cast(p.read(), wanted) for p in parts]
+    atoms = [a for a in atoms if a.type.shape[at]] or atoms[:1]
+    result = t.wrap(t.emit("concatenate", *atoms, axis=at) if len(atoms) > 1 else atoms[0])
+    return t.assign(out, result, casting) if out is not None else result  # type: ignore[no-any-return]
+
+
+def stack(t: Any, arrays: Any, axis: int = 0, out: Any = None, **kwargs: Any) -> Tracer:
+    parts = [t.array(a) for a in arrays]
+    if not parts:
+        raise ValueError("need at least one array to stack")
+    if len({p.shape for p in parts}) > 1:
+        raise misfit(
+            "cannot stack " + ", ".join(str(p.type) for p in parts), "arrays of one shape"
+        )
+    at = normal_axis(parts[0].ndim + 1, axis)
+    return concatenate(t, [expand_dims(t, p, at) for p in parts], at, out, **kwargs)
+
+
+def stacked(t: Any, items: Any, dtype: Any = None) -> Tracer:
+    """``np.array`` of a nested list with traced values in it."""
+    parts = [stacked(t, x, dtype) if type(x) in (list, tuple) else x for x in items]
+    if dtype is None:
+        dtype = result_dtype([t.operand(p) for p in parts], arrays=False)
+    return stack(t, [t.wrap(t.atom(p, np.dtype(dtype))) for p in parts])
+
+
+def _join(prepare: Callable[..., Any], axis: Any) -> Any:
+    def run(t: Any, tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
+        parts = [prepare(t, a) for a in tup]
+        at = axis(parts) if callable(axis) else axis
+        return concatenate(t, parts, at, dtype=dtype, casting=casting)
+
+    return run
+
+
+def _column(t: Any, a: Any) -> Tracer:
+    x = t.array(a)
+    return x if x.ndim >= 2 else x.reshaped((x.size, 1))  # type: ignore[no-any-return]
+
+
+def take(t: Any, a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    x = t.array(a)
+    index = t.array(indices)
+    if axis is None:
+        x, axis = ravel(t, x), 0
+    at = normal_axis(x.ndim, axis)
+    extent = x.shape[at]
+    if index.dtype.kind not in "iub":
+        raise TypeError(f"Cannot cast array data from {index.dtype!r} to dtype('int64')")
+    if mode == "clip":
+        index = t.array(np.clip(index, 0, extent - 1))
+    elif mode == "wrap" and index.known() is None:
+        index = index % extent
+    elif index.known() is not None:
+        value = index.known()
+        if mode == "wrap":
+            value = value % extent
+        if value.size and not (value.min() >= -extent and value.max() < extent):
+            raise IndexError(f"index out of bounds for axis {at} with size {extent}")
+        index = t.wrap_known(np.where(value < 0, value + extent, value))
+    atom = t.emit("take", x.read(), t.cast(index.read(), INT64), axis=at)
+    result = t.wrap(atom, scalar=not atom.type.shape)
+    return result if out is None else t.assign(out, result)
+
+
+def repeat(t: Any, a: Any, repeats: Any, axis: Any = None) -> Tracer:
+    x = t.array(a)
+    if axis is None:
+        x, axis = ravel(t, x), 0
+    at = normal_axis(x.ndim, axis)
+    counts = known_ints(t, repeats, "np.repeat needs repeats that are")
+    extent = x.shape[at]
+    if counts.size == 1 and extent:
+        n = int(counts.reshape(-1)[0])
+        shape = (*x.shape[: at + 1], n, *x.shape[at + 1 :])
+        axes = tuple(i for i in range(len(shape)) if i != at + 1)
+        atom = t.emit("broadcast", x.read(), shape=shape, axes=axes)
+        sizes = (*x.shape[:at], extent * n, *x.shape[at + 1 :])
+        return t.wrap(t.reshape(atom, sizes))  # type: ignore[no-any-return]
+    index = np.repeat(np.arange(extent), counts.reshape(-1))
+    return take(t, x, index, at)  # type: ignore[no-any-return]
+
+
+def known_ints(t: Any, x: Any, what: str) -> Any:
+    """A real integer array of a value that must be known while tracing."""
+    value = t.array(x).known() if type(x) is Tracer else np.asarray(x)
+    if value is None:
+        raise unsupported(f"{what} known while tracing", "Pass it as a static argument.")
+    return value
+
+
+def tile(t: Any, A: Any, reps: Any) -> Tracer:
+    x = t.array(A)
+    counts = list(_several(reps))
+    counts = [1] * (x.ndim - len(counts)) + [n.__index__() for n in counts]
+    x = x.reshaped((1,) * (len(counts) - x.ndim) + x.shape)
+    inner, axes = [], []
+    for n, size in zip(counts, x.shape):
+        inner += [n, size]
+        axes.append(len(inner) - 1)
+    atom: Atom = x.read()
+    atom = t.emit("broadcast", atom, shape=tuple(inner), axes=tuple(axes)) if inner else atom
+    return t.wrap(t.reshape(atom, tuple(n * s for n, s in zip(counts, x.shape))))  # type: ignore[no-any-return]
+
+
+def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Tracer:
+    x = t.array(a)
+    if axis is None:
+        return roll(t, ravel(t, x), shift, 0).reshaped(x.shape)
+    pairs = np.broadcast(known_ints(t, shift, "np.roll needs a shift that is"), axis)
+    for amount, i in pairs:
+        at = normal_axis(x.ndim, i)
+        n = x.shape[at]
+        cut = -int(amount) % n if n else 0
+        if cut:
+            lead = (slice(None),) * at
+            x = concatenate(t, [x[(*lead, slice(cut, None))], x[(*lead, slice(0, cut))]], at)
+    return copied(t, x)
+
+
+def rot90(t: Any, m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tracer:
+    x = t.array(m)
+    i, j = (normal_axis(x.ndim, a) for a in axes)
+    if i == j:
+        raise ValueError("Axes must be different.")
+    k %= 4
+    if k == 0:
+        return x.sliced((slice(None),) * x.ndim)  # type: ignore[no-any-return]
+    if k == 2:
+        return flip(t, flip(t, x, i), j)
+    if k == 1:
+        return swapaxes(t, flip(t, x, j), i, j)
+    return flip(t, swapaxes(t, x, i, j), j)
+
+
+def _triangle(keep_low: bool) -> Any:
+    def run(t: Any, m: Any, k: int = 0) -> Tracer:
+        x = t.array(m)
+        if x.ndim == 1:
+            x = x.broadcast((x.size, x.size))
+        shape = x.shape
+        rows = t.progression(k, 1, shape, len(shape) - 2)
+        columns = t.progression(0, 1, shape, len(shape) - 1)
+        low = t.emit("le", columns, rows if keep_low else t.sub(rows, 1))
+        zero = t.atom(0, x.dtype)
+        pair = (x.read(), zero) if keep_low else (zero, x.read())
+        return t.wrap(t.emit("select", low, *pair))  # type: ignore[no-any-return]
+
+    return run
+
+
+def diag(t: Any, v: Any, k: int = 0) -> Any:
+    x = t.array(v)
+    if x.ndim == 2:
+        return diagonal(t, x, k)
+    if x.ndim != 1:
+        raise ValueError("Input must be 1- or 2-d.")
+    n = x.size + abs(k)
+    rows, columns = t.progression(k, 1, (n, n), 0), t.progression(0, 1, (n, n), 1)
+    line = t.emit("pad", x.read(), t.atom(0, x.dtype), low=(max(k, 0),), high=(max(-k, 0),))
+    spread = t.emit("broadcast", line, shape=(n, n), axes=(1,))
+    return t.wrap(t.emit("select", t.emit("eq", rows, columns), spread, t.atom(0, x.dtype)))
+
+
+VIEWS: dict[str, Callable[..., Any]] = {
+    "reshape": reshape,
+    "ravel": ravel,
+    "transpose": transpose,
+    "permute_dims": transpose,
+    "matrix_transpose": lambda t, x: t.array(x).mT,
+    "linalg.matrix_transpose": lambda t, x: t.array(x).mT,
+    "swapaxes": swapaxes,
+    "moveaxis": moveaxis,
+    "rollaxis": rollaxis,
+    "squeeze": squeeze,
+    "expand_dims": expand_dims,
+    "broadcast_to": broadcast_to,
+    "broadcast_arrays": broadcast_arrays,
+    "diagonal": diagonal,
+    "linalg.diagonal": lambda t, x, /, *, offset=0: diagonal(t, x, offset, -2, -1),
+    "diag": diag,
+    "flip": flip,
+    "fliplr": lambda t, m: flip(t, m, 1),
+    "flipud": lambda t, m: flip(t, m, 0),
+    "rot90": rot90,
+    "atleast_1d": _atleast(1, lambda shape: (1,)),
+    "atleast_2d": _atleast(2, lambda shape: (1, *shape) if shape else (1, 1)),
+    "atleast_3d": _atleast(3, _deep),
+    "array_split": array_split,
+    "split": split,
+    "vsplit": _split_along(0),
+    "hsplit": _split_along(1),
+    "dsplit": _split_along(2),
+    "unstack": unstack,
+    "real": _part("real"),
+    "imag": _part("imag"),
+}
+
+TABLE: dict[str, Callable[..., Any]] = {
+    "copy": copy,
+    "concatenate": concatenate,
+    "concat": concatenate,
+    "stack": stack,
+    "vstack": _join(VIEWS["atleast_2d"], 0),
+    "row_stack": _join(VIEWS["atleast_2d"], 0),
+    "hstack": _join(VIEWS["atleast_1d"], lambda parts: 0 if parts and parts[0].ndim == 1 else 1),
+    "dstack": _join(VIEWS["atleast_3d"], 2),
+    "column_stack": _join(_column, 1),
+    "take": take,
+    "repeat": repeat,
+    "tile": tile,
+    "roll": roll,
+    "tril": _triangle(True),
+    "triu": _triangle(False),
+}

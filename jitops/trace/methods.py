@@ -1,0 +1,145 @@
+"""The methods of ndarray, for tracers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jitops.trace.manipulation import copied
+from jitops.trace.raising import branch
+from jitops.trace.tracer import Tracer
+
+Method = Callable[..., Any]
+
+
+def _from_numpy(name: str) -> Method:
+    def run(x: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return getattr(np, name)(x, *args, **kwargs)
+
+    return run
+
+
+def _shaped(name: str) -> Method:
+    """``x.reshape(2, 3)`` and ``x.reshape((2, 3))``."""
+
+    def run(x: Tracer, *shape: Any, **kwargs: Any) -> Any:
+        if not shape:
+            return getattr(np, name)(x, **kwargs)
+        one = len(shape) == 1 and (shape[0] is None or not hasattr(shape[0], "__index__"))
+        one = one or len(shape) == 1 and isinstance(shape[0], np.ndarray) and shape[0].ndim > 0
+        return getattr(np, name)(x, shape[0] if one else shape, **kwargs)
+
+    return run
+
+
+def astype(
+    x: Tracer, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
+    copy: bool = True,
+) -> Tracer:  # fmt: skip
+    """A copy in another dtype."""
+    from jitops.trace.session import supported
+    from jitops.trace.ufunc import result_strides
+
+    t = x.session
+    wanted = supported(np.dtype(dtype), "astype")
+    if not np.can_cast(x.dtype, wanted, casting):
+        raise TypeError(
+            f"Cannot cast array data from {x.dtype!r} to {wanted!r} according to the rule '{casting}'"
+        )
+    if not copy and wanted == x.dtype:
+        return x
+    value = x.known()
+    if value is not None:
+        with np.errstate(all="ignore"):
+            value = value.real if value.dtype.kind == "c" and wanted.kind in "biuf" else value
+            made = value.astype(wanted) if wanted.kind != "b" else x.known().astype(wanted)
+            return t.wrap_known(made[()] if x.scalar else made)  # type: ignore[no-any-return]
+    out: Tracer = t.wrap(t.cast(x.read(), wanted), scalar=x.scalar)
+    if x.ndim > 1 and order != "C":
+        out.cell.strides = result_strides(x.shape, wanted.itemsize, [x])
+    return out
+
+
+def _copy(x: Tracer, order: str = "C") -> Tracer:
+    return x if x.scalar else copied(x.session, x, order)
+
+
+def _flatten(x: Tracer, order: str = "C") -> Tracer:
+    return copied(x.session, np.ravel(x, order))
+
+
+def _fill(x: Tracer, value: Any) -> None:
+    x.session.assign(x, value)
+
+
+def _clip(x: Tracer, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+    return np.clip(x, min, max, out=out, **kwargs)
+
+
+def _item(x: Tracer, *index: Any) -> Any:
+    value = x.known()
+    if value is None:
+        raise branch(x.type, "item()", argument=x.session.argument_of(x))
+    return value.item(*index)
+
+
+def _tolist(x: Tracer) -> Any:
+    value = x.known()
+    if value is None:
+        raise branch(x.type, "tolist()", argument=x.session.argument_of(x))
+    return value.tolist()
+
+
+def _conj(x: Tracer) -> Any:
+    return np.conjugate(x)
+
+
+def _view(x: Tracer, dtype: Any = None) -> Any:
+    """A view of the same dtype, or the bits in a dtype of the same size as a copy."""
+    t = x.session
+    wanted = x.dtype if dtype is None or dtype is np.ndarray else np.dtype(dtype)
+    if wanted == x.dtype:
+        return x.sliced((slice(None),) * x.ndim)
+    return t.wrap(t.emit("bitcast", x.read(), dtype=wanted.name), scalar=x.scalar)
+
+
+def _setflags(x: Tracer, **_: Any) -> None:
+    return None
+
+
+def _sorted(x: Tracer, *args: Any, **kwargs: Any) -> None:
+    x[...] = np.sort(x, *args, **kwargs)
+
+
+NAMES = """sum prod mean var std min max argmin argmax any all cumsum cumprod ptp round dot take repeat
+swapaxes squeeze ravel diagonal trace choose compress nonzero searchsorted argsort put""".split()
+
+METHODS: dict[str, Method] = {
+    **{name: _from_numpy(name) for name in NAMES},
+    "reshape": _shaped("reshape"),
+    "transpose": _shaped("transpose"),
+    "astype": astype,
+    "copy": _copy,
+    "flatten": _flatten,
+    "fill": _fill,
+    "clip": _clip,
+    "item": _item,
+    "tolist": _tolist,
+    "conj": _conj,
+    "conjugate": _conj,
+    "view": _view,
+    "setflags": _setflags,
+    "sort": _sorted,
+    "__array_wrap__": lambda x, array, *_: array,
+}
+
+WAY_OUT = {
+    "flat": "Use x.reshape(-1), which is a view where NumPy makes one.",
+    "tofile": "Write the result outside of the op.",
+    "tobytes": "Do this outside of the op.",
+    "resize": "Use np.pad, np.tile or a slice: shapes are fixed in the op.",
+    "byteswap": "Do this outside of the op.",
+    "partition": "Use np.sort outside of the op.",
+}

@@ -1,0 +1,126 @@
+"""Record equations: every value of the trace is an atom (a variable or a scalar literal)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.evaluate import apply
+from jitops.graph.graph import Atom, Eqn, Literal, Var
+from jitops.graph.ops import PRIMITIVES
+from jitops.graph.types import ArrayType
+
+BOOL = np.dtype("bool")
+INT64 = np.dtype("int64")
+FLOAT32 = np.dtype("float32")
+FLOAT64 = np.dtype("float64")
+PARTS = {"complex64": FLOAT32, "complex128": FLOAT64}
+
+
+class Recorder:
+    """The equations so far. ``f.emit("add", x, y)`` appends one and gives its output."""
+
+    __slots__ = ("eqns",)
+
+    def __init__(self) -> None:
+        self.eqns: list[Eqn] = []
+
+    def emit(self, op: str, *inputs: Any, **attrs: Any) -> Any:
+        """Append ``op(*inputs)``; Python numbers become literals of the other operands' dtype.
+
+        Map operands may have one shape and shape (). With literals alone the result is a literal.
+        """
+        for x in inputs:
+            if type(x) is not Var and type(x) is not Literal:
+                inputs = self._typed(op, inputs)
+                break
+        primitive = PRIMITIVES[op]
+        (type_,) = primitive.rule(*[x.type for x in inputs], **attrs)
+        out = Var(type_)
+        eqn = Eqn(op, inputs, (out,), attrs)
+        if primitive.kind == "map" and all(type(x) is Literal for x in inputs):
+            with np.errstate(all="ignore"):
+                return Literal(apply(eqn, [x.value for x in inputs])[()], type_.dtype)
+        self.eqns.append(eqn)
+        return out
+
+    @staticmethod
+    def _typed(op: str, inputs: tuple[Any, ...]) -> tuple[Atom, ...]:
+        found = [x for x in inputs if type(x) is Var or type(x) is Literal]
+        dtype = (found[1:] or found)[0].type.dtype if op == "select" else found[0].type.dtype
+        return tuple(x if x in found else Literal(x, dtype) for x in inputs)
+
+    def __getattr__(self, op: str) -> Any:
+        """``f.add(x, y)`` is ``f.emit("add", x, y)``; a trailing underscore avoids keywords."""
+        if op.startswith("__"):
+            raise AttributeError(op)
+        name = op.rstrip("_")
+        return lambda *inputs, **attrs: self.emit(name, *inputs, **attrs)
+
+    def cast(self, x: Atom, dtype: np.dtype[Any]) -> Atom:
+        """The value converted as ``astype`` does; complex to real drops the imaginary part."""
+        have = x.type.dtype
+        if have == dtype:
+            return x
+        if type(x) is Literal:
+            with np.errstate(all="ignore"):
+                value = x.value.real if have.kind == "c" and dtype.kind not in "cb" else x.value
+                return Literal(value.astype(dtype), dtype)
+        if dtype.kind == "b":
+            return self.emit("ne", x, 0)  # type: ignore[no-any-return]
+        if have.kind == "c" and dtype.kind != "c":
+            return self.cast(self.emit("real", x), dtype)
+        if dtype.kind == "c" and have.kind != "c":
+            return self.emit("complex", self.cast(x, PARTS[dtype.name]), 0.0)  # type: ignore[no-any-return]
+        return self.emit("cast", x, dtype=dtype.name)  # type: ignore[no-any-return]
+
+    def broadcast(self, x: Atom, shape: tuple[int, ...]) -> Atom:
+        """The value repeated to this shape by NumPy's rule (axes are aligned at the right)."""
+        have = x.type.shape
+        if have == shape:
+            return x
+        if not have:
+            return self.emit("full", x, shape=shape)  # type: ignore[no-any-return]
+        first = len(shape) - len(have)
+        return self.emit(  # type: ignore[no-any-return]
+            "broadcast", x, shape=shape, axes=tuple(range(first, len(shape)))
+        )
+
+    def reshape(self, x: Atom, shape: tuple[int, ...]) -> Atom:
+        """The elements in C order under another shape."""
+        if x.type.shape == shape:
+            return x
+        return self.emit("reshape", x, shape=shape)  # type: ignore[no-any-return]
+
+    def transpose(self, x: Atom, perm: tuple[int, ...]) -> Atom:
+        """Axis i of the result is axis ``perm[i]`` of the value."""
+        if perm == tuple(range(len(perm))):
+            return x
+        return self.emit("transpose", x, perm=perm)  # type: ignore[no-any-return]
+
+    def constant(self, value: Any) -> Atom | None:
+        """The value of a known array without data: uniform, or integers in arithmetic progression."""
+        flat = value.reshape(-1)
+        if not flat.size:
+            return self.broadcast(Literal(0, value.dtype), value.shape)
+        if value.ndim == 0 or flat.tobytes() == flat[:1].tobytes() * flat.size:
+            return self.broadcast(Literal(flat[0], value.dtype), value.shape)
+        if value.ndim == 1 and value.dtype.kind in "iu":
+            start, step = int(value[0]), int(value[1]) - int(value[0])
+            stop = start + step * (value.size - 1)
+            if value.dtype == INT64 and int(value[-1]) == stop:
+                if np.array_equal(value, start + step * np.arange(value.size)):
+                    return self.progression(start, step, value.shape, 0)
+        return None
+
+    def progression(self, start: int, step: int, shape: tuple[int, ...], axis: int) -> Atom:
+        """int64 ``start + step * i``, with i the index along an axis."""
+        out = self.emit("iota", shape=shape, axis=axis, dtype="int64")
+        if step != 1:
+            out = self.emit("mul", out, step)
+        return self.emit("add", out, start) if start else out  # type: ignore[no-any-return]
+
+    def type_of(self, x: Atom) -> ArrayType:
+        """The type of an atom."""
+        return x.type

@@ -1,0 +1,345 @@
+"""Reductions and scans: the ufunc methods reduce, accumulate and outer, and the functions made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Literal
+from jitops.trace.raising import unsupported
+from jitops.trace.recorder import BOOL, FLOAT32, FLOAT64, INT64
+from jitops.trace.tracer import Tracer
+
+NoValue = np._NoValue  # type: ignore[attr-defined]
+UINT64 = np.dtype("uint64")
+
+# ufunc: primitive of numbers, primitive of bools, identity
+FOLDS: dict[str, tuple[str | None, str, Any]] = {
+    "add": ("reduce_sum", "reduce_or", 0),
+    "multiply": ("reduce_prod", "reduce_and", 1),
+    "maximum": ("reduce_max", "reduce_or", None),
+    "minimum": ("reduce_min", "reduce_and", None),
+    "fmax": ("reduce_max", "reduce_or", None),
+    "fmin": ("reduce_min", "reduce_and", None),
+    "logical_or": (None, "reduce_or", False),
+    "logical_and": (None, "reduce_and", True),
+    "bitwise_or": (None, "reduce_or", False),
+    "bitwise_and": (None, "reduce_and", True),
+}
+
+
+def normal_axes(x: Tracer, axis: Any) -> tuple[int, ...]:
+    """The axes as sorted, non-negative ints; None is all of them."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    out = sorted(normal_axis(x.ndim, a) for a in axes)
+    if len(set(out)) != len(out):
+        raise ValueError("duplicate value in 'axis'")
+    return tuple(out)
+
+
+def normal_axis(ndim: int, axis: Any) -> int:
+    """The axis as a non-negative int."""
+    n = axis.__index__()
+    if not -ndim <= n < ndim:
+        raise np.exceptions.AxisError(n, ndim)
+    return int(n % ndim)
+
+
+def kept_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape with the axes of size 1 (keepdims)."""
+    return tuple(1 if a in axes else n for a, n in enumerate(shape))
+
+
+def reduce(
+    t: Any,
+    ufunc: Any,
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = NoValue,
+    where: Any = True,
+) -> Any:
+    """``ufunc.reduce``: NumPy's result dtype, identity, ``where`` and ``initial``."""
+    x = t.array(array)
+    name = ufunc.__name__
+    if name not in FOLDS:
+        raise unsupported(
+            f"np.{name}.reduce is not supported in a traced function",
+            "Write it as a loop over slices.",
+        )
+    axes = normal_axes(x, axis)
+    dtype = _fold_dtype(name, x, dtype, out)
+    atom = _fold(t, name, x, axes, dtype, initial, where)
+    if keepdims:
+        atom = t.reshape(atom, kept_shape(x.shape, axes))
+    return finish(t, atom, out)
+
+
+def finish(t: Any, atom: Any, out: Any) -> Any:
+    """A fresh result, a scalar where it has no axes; or the content of ``out``."""
+    result = t.wrap(atom, scalar=not atom.type.shape)
+    if type(out) is tuple:
+        out = out[0]
+    return result if out is None else t.assign(out, result)
+
+
+def _fold_dtype(name: str, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
+    if name.startswith("logical"):
+        return BOOL
+    if dtype is not None:
+        return np.dtype(dtype)
+    target = out[0] if type(out) is tuple else out
+    if target is not None and name in ("add", "multiply"):
+        return np.promote_types(x.dtype, target.dtype)
+    return sum_dtype(x.dtype) if name in ("add", "multiply") else x.dtype
+
+
+def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What NumPy sums in: 64-bit integers for bools and smaller integers."""
+    if dtype.kind in "bi":
+        return INT64
+    return UINT64 if dtype.kind == "u" else dtype
+
+
+def wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What is accumulated in: float32 for the 16-bit floats."""
+    return FLOAT32 if dtype.name in ("float16", "bfloat16") else dtype
+
+
+def _fold(
+    t: Any, name: str, x: Tracer, axes: Any, dtype: np.dtype[Any], initial: Any, where: Any
+) -> Any:
+    numbers, bools, identity = FOLDS[name]
+    op = bools if dtype.kind == "b" else numbers
+    if op is None or (dtype.kind == "c" and identity is None):
+        raise unsupported(f"np.{name}.reduce of {x.dtype} is not supported in a traced function")
+    if initial is None:
+        initial, identity = NoValue, None
+    start = identity if initial is NoValue else initial
+    _check_start(name, x, axes, start, where)
+    accumulator = wide(dtype) if identity is not None else dtype
+    atom = t.cast(t.cast(x.read(), dtype), accumulator)
+    if where is not True:
+        mask = t.broadcast(t.cast(t.array(where).read(), BOOL), x.shape)
+        atom = t.emit("select", mask, atom, t.atom(start, accumulator))
+    if name in ("fmax", "fmin") and dtype.kind == "f":
+        atom = _fold_ignoring_nan(t, op, atom, axes, start)
+    elif axes and 0 in (x.shape[a] for a in axes):
+        shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
+        return t.broadcast(t.atom(start, dtype), shape)
+    elif axes:
+        atom = t.emit(op, atom, axes=axes)
+    if initial is not NoValue:
+        atom = t.emit(_joiner(op), atom, t.atom(initial, accumulator))
+    return t.cast(atom, dtype)
+
+
+JOINERS = {
+    "reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "maximum", "reduce_min": "minimum",
+    "reduce_or": "or", "reduce_and": "and",
+}  # fmt: skip
+
+
+def _joiner(op: str) -> str:
+    return JOINERS[op]
+
+
+def _check_start(name: str, x: Tracer, axes: Any, start: Any, where: Any) -> None:
+    if start is not None:
+        return
+    if where is not True:
+        raise ValueError(
+            f"reduction operation '{name}' does not have an identity,"
+            " so to use a where mask one has to specify 'initial'"
+        )
+    if 0 in (x.shape[a] for a in axes):
+        raise ValueError(
+            f"zero-size array to reduction operation {name} which has no identity"
+        )
+
+
+def _fold_ignoring_nan(t: Any, op: str, atom: Any, axes: Any, start: Any) -> Any:
+    worst = -np.inf if op == "reduce_max" else np.inf
+    nan = t.emit("isnan", atom)
+    best = t.emit(op, t.emit("select", nan, Literal(worst, atom.type.dtype), atom), axes=axes)
+    none = t.emit("reduce_and", nan, axes=axes)
+    return t.emit("select", none, Literal(np.nan, atom.type.dtype), best)
+
+
+def accumulate(
+    t: Any, ufunc: Any, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None
+) -> Any:
+    """``np.add.accumulate`` and ``np.multiply.accumulate``; logical ones through them."""
+    x = t.array(array)
+    name = ufunc.__name__
+    if not x.ndim:
+        raise TypeError("cannot accumulate on a scalar")
+    at = normal_axis(x.ndim, axis)
+    if name in ("add", "multiply"):
+        dtype = sum_dtype(x.dtype) if dtype is None else np.dtype(dtype)
+        op = "cumsum" if name == "add" else "cumprod"
+        atom = t.emit(op, t.cast(x.read(), dtype), axis=at, reverse=False)
+    elif name in ("logical_or", "logical_and"):
+        flag = t.cast(x.read(), BOOL)
+        flag = t.invert(flag) if name == "logical_and" else flag
+        count = t.emit("cumsum", t.cast(flag, INT64), axis=at, reverse=False)
+        atom = t.emit("eq" if name == "logical_and" else "gt", count, 0)
+    elif name in ("maximum", "minimum"):
+        atom = _running_extreme(t, name, x.read(), at)
+    else:
+        raise unsupported(
+            f"np.{name}.accumulate is not supported in a traced function",
+            "Write it as a loop over slices.",
+        )
+    result = t.wrap(atom)
+    return result if out is None else t.assign(out[0] if type(out) is tuple else out, result)
+
+
+def _running_extreme(t: Any, op: str, atom: Any, axis: int) -> Any:
+    """By doubling: after step k each element has seen the 2**k elements before it."""
+    shape, step = atom.type.shape, 1
+    extent = shape[axis]
+
+    def part(start: int, size: int) -> Any:
+        first = tuple(start if a == axis else 0 for a in range(len(shape)))
+        sizes = tuple(size if a == axis else n for a, n in enumerate(shape))
+        return t.emit("slice", atom, start=first, step=(1,) * len(shape), size=sizes)
+
+    while step < extent:
+        later = t.emit(op, part(step, extent - step), part(0, extent - step))
+        atom = t.emit("concatenate", part(0, step), later, axis=axis)
+        step *= 2
+    return atom
+
+
+def outer(t: Any, ufunc: Any, a: Any, b: Any, **kwargs: Any) -> Any:
+    """``ufunc.outer``: every element of a with every element of b."""
+    a, b = t.array(a), t.array(b)
+    return ufunc(a.reshaped(a.shape + (1,) * b.ndim), b, **kwargs)
+
+
+def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> Any:
+    """``ufunc.at`` is not there yet."""
+    raise unsupported(
+        f"np.{ufunc.__name__}.at is not supported in a traced function",
+        "Use x[i] += y where the indices are unique.",
+    )
+
+
+# --- functions -----------------------------------------------------------------------------------------------------
+
+
+def _function(ufunc: Any) -> Callable[..., Any]:
+    def run(
+        t: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+        initial: Any = NoValue, where: Any = True,
+    ) -> Any:  # fmt: skip
+        flags = keepdims is not NoValue and keepdims
+        where = True if where is NoValue else where
+        return reduce(t, ufunc, a, axis, dtype, out, flags, initial, where)
+
+    return run
+
+
+def _extreme(ufunc: Any) -> Callable[..., Any]:
+    def run(
+        t: Any, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False,
+        initial: Any = NoValue, where: Any = True,
+    ) -> Any:  # fmt: skip
+        flags = keepdims is not NoValue and keepdims
+        return reduce(t, ufunc, a, axis, None, out, flags, initial, where)
+
+    return run
+
+
+def _truth(ufunc: Any) -> Callable[..., Any]:
+    def run(
+        t: Any, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+    ) -> Any:
+        flags = keepdims is not NoValue and keepdims
+        where = True if where is NoValue else where
+        return reduce(t, ufunc, a, axis, None, out, flags, NoValue, where)
+
+    return run
+
+
+def _position(op: str) -> Callable[..., Any]:
+    def run(t: Any, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+        x = t.array(a)
+        flat = x.reshaped((x.size,)) if axis is None else x
+        at = 0 if axis is None else normal_axis(x.ndim, axis)
+        if x.dtype.kind == "c":
+            raise unsupported(f"np.{op} of {x.dtype} is not supported in a traced function")
+        if flat.ndim == 0:
+            flat, at = flat.reshaped((1,)), 0
+        if not flat.shape[at]:
+            raise ValueError(f"attempt to get {op} of an empty sequence")
+        atom = t.emit(op, flat.read(), axes=(at,))
+        if keepdims is True:
+            shape = (1,) * x.ndim if axis is None else kept_shape(x.shape, (at,))
+            atom = t.reshape(atom, shape)
+        return finish(t, atom, out)
+
+    return run
+
+
+def _running(ufunc: Any) -> Callable[..., Any]:
+    def run(t: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        x = t.array(a)
+        if axis is None:
+            x, axis = x.reshaped((x.size,)), 0
+        return accumulate(t, ufunc, x, axis, dtype, out)
+
+    return run
+
+
+def count_nonzero(t: Any, a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """The number of elements that are not zero."""
+    return np.sum(t.array(a).astype(bool), axis=axis, dtype=np.intp, keepdims=keepdims)
+
+
+def ptp(t: Any, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """The largest minus the smallest element."""
+    flags = keepdims is not NoValue and keepdims
+    high = np.max(a, axis=axis, keepdims=flags)
+    return np.subtract(high, np.min(a, axis=axis, keepdims=flags), out=out)
+
+
+def mean_dtype(x: Tracer, dtype: Any) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """The dtype that means are accumulated in, and that of the result, as in NumPy's `_mean`."""
+    if dtype is not None:
+        return np.dtype(dtype), np.dtype(dtype)
+    if x.dtype.kind in "iub":
+        return FLOAT64, FLOAT64
+    return wide(x.dtype), x.dtype
+
+
+TABLE: dict[str, Callable[..., Any]] = {
+    "sum": _function(np.add),
+    "prod": _function(np.multiply),
+    "max": _extreme(np.maximum),
+    "amax": _extreme(np.maximum),
+    "min": _extreme(np.minimum),
+    "amin": _extreme(np.minimum),
+    "any": _truth(np.logical_or),
+    "all": _truth(np.logical_and),
+    "argmax": _position("argmax"),
+    "argmin": _position("argmin"),
+    "cumsum": _running(np.add),
+    "cumprod": _running(np.multiply),
+    "count_nonzero": count_nonzero,
+    "ptp": ptp,
+}
+
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {
+    "reduce": reduce,
+    "accumulate": accumulate,
+    "outer": outer,
+    "at": at,
+}

@@ -1,0 +1,332 @@
+"""One trace: its parameters, captured arrays, and the conversions between values and tracers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Atom, Literal, Var
+from jitops.graph.ops import kind_of
+from jitops.graph.types import ArrayType
+from jitops.trace import functions, indexing, ufunc
+from jitops.trace.raising import NeedsStatic, misfit, unsupported
+from jitops.trace.recorder import Recorder
+from jitops.trace.tracer import KNOWN_LIMIT, Cell, Tracer
+from jitops.trace.weak import INT64_RANGE, KERNEL_DTYPES, Weak
+
+DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64"
+    " complex64 complex128".split()
+)
+
+
+class Param:
+    """A parameter of the graph and where its value comes from.
+
+    source: ("leaf", i) dynamic leaf i of the call, or ("captured", ndarray) whose present contents count.
+    weak: int, float or complex for a Python number; None otherwise.
+    low, high: the inclusive range that a Python int must lie in (it is checked at each call), or None.
+    """
+
+    __slots__ = ("high", "low", "name", "source", "var", "weak")
+
+    def __init__(self, var: Var, source: tuple[str, Any], weak: type | None, name: str) -> None:
+        self.var = var
+        self.source = source
+        self.weak = weak
+        self.name = name
+        self.low: int | None = INT64_RANGE[0] if weak is int else None
+        self.high: int | None = INT64_RANGE[1] if weak is int else None
+
+    def __repr__(self) -> str:
+        return f"Param({self.name}: {self.var.type})"
+
+
+class Trace(Recorder):
+    """The state of tracing one call; the tracers refer to it."""
+
+    methods = functions.METHODS
+    way_out = functions.WAY_OUT
+    special_ufuncs = functions.SPECIAL_UFUNCS
+    ufunc_methods = functions.UFUNC_METHODS
+
+    __slots__ = ("captured", "done", "globals_named", "leaves", "params", "rebound")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.params: list[Param] = []
+        self.leaves: list[Tracer | Weak] = []
+        self.captured: dict[int, tuple[Any, Tracer]] = {}
+        self.globals_named: dict[int, str] = {}
+        self.rebound: dict[int, Any] = {}
+        self.done = False
+
+    # --- parameters --------------------------------------------------------------------------------------------
+
+    def _param(self, type_: ArrayType, source: tuple[str, Any], weak: type | None, name: str) -> Var:
+        var = Var(type_)
+        self.params.append(Param(var, source, weak, name))
+        return var
+
+    def leaf(self, value: Any, index: int, name: str) -> Tracer | Weak:
+        """The tracer of a dynamic leaf: an array, a spec, a NumPy scalar or a Python number."""
+        source = ("leaf", index)
+        kind = type(value)
+        if kind in KERNEL_DTYPES:
+            return self._weak_leaf(value, index, name)
+        dtype = supported(value.dtype, name)
+        var = self._param(ArrayType(value.shape, dtype), source, None, name)
+        strides = None
+        if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
+            strides = value.strides
+        cell = Cell(var, origin="leaf", name=name, strides=strides)
+        out = Tracer(self, var.type, cell, scalar=isinstance(value, np.generic))
+        self.leaves.append(out)
+        return out
+
+    def _weak_leaf(self, value: Any, index: int, name: str) -> Weak:
+        kind = type(value)
+        if kind is int and not INT64_RANGE[0] <= value <= INT64_RANGE[1]:
+            raise NeedsStatic(frozenset([index]))
+        var = self._param(ArrayType((), KERNEL_DTYPES[kind]), ("leaf", index), kind, name)
+        out = Weak(self, var, kind, frozenset([index]), INT64_RANGE, name, value)
+        self.leaves.append(out)
+        return out
+
+    def capture(self, array: Any, name: str = "") -> Tracer:
+        """The tracer of an array that the function did not get as an argument, one per object."""
+        found = self.captured.get(id(array))
+        if found is not None:
+            return found[1]
+        name = name or self.globals_named.get(id(array), "")
+        type_ = ArrayType(array.shape, supported(array.dtype, name or "a captured array"))
+        strides = None if array.flags.c_contiguous else array.strides
+
+        def atom() -> Atom:
+            return self._param(type_, ("captured", array), None, name)
+
+        cell = Cell(recipe=atom, origin="captured", name=name, strides=strides)
+        out = Tracer(self, type_, cell)
+        self.captured[id(array)] = (array, out)
+        return out
+
+    def limit(self, atom: Atom, low: int, high: int) -> bool:
+        """Narrow the range of a runtime int argument; False where it is no argument or too large."""
+        for param, leaf in zip(self.params, self.leaves):
+            if param.var is atom and type(leaf) is Weak:
+                if not low <= leaf.value <= high or param.low is None or param.high is None:
+                    return False
+                param.low, param.high = max(param.low, low), min(param.high, high)
+                leaf.interval = (max(leaf.interval[0], low), min(leaf.interval[1], high))
+                return True
+        return False
+
+    def argument_of(self, x: Tracer) -> str:
+        """The name of the argument that this tracer is, or an empty string."""
+        return x.cell.name if x.cell.origin == "leaf" and x.parent is None else ""
+
+    # --- values to tracers -------------------------------------------------------------------------------------
+
+    def wrap(
+        self, atom: Atom, *, scalar: bool = False, leaves: frozenset[int] = frozenset()
+    ) -> Tracer:
+        """A fresh array, or NumPy scalar, with this content."""
+        known = None
+        if type(atom) is Literal:
+            known = np.asarray(atom.value)
+        return Tracer(self, atom.type, Cell(atom, known=known), scalar=scalar, leaves=leaves)
+
+    def wrap_known(self, value: Any) -> Tracer:
+        """A fresh array, or NumPy scalar, of a value known while tracing."""
+        scalar = not isinstance(value, np.ndarray)
+        array = np.asarray(value)
+        strides = None if array.flags.c_contiguous else array.strides
+        return Tracer(
+            self,
+            ArrayType(array.shape, supported(array.dtype, "an array")),
+            Cell(known=array, strides=strides),
+            scalar=scalar,
+        )
+
+    def wrap_result(self, value: Any) -> Any:
+        """What NumPy returned for known operands: arrays and scalars become tracers."""
+        if isinstance(value, (np.ndarray, np.generic)):
+            return self.wrap_known(value)
+        if type(value) in (tuple, list):
+            return type(value)(self.wrap_result(v) for v in value)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*(self.wrap_result(v) for v in value))
+        return value
+
+    def filled(self, value: Any, shape: Any, dtype: Any, *, scalar: bool = False) -> Tracer:
+        """A fresh array of one value."""
+        size = 1
+        for n in shape:
+            size *= n
+        if size <= KNOWN_LIMIT:
+            known = np.full(shape, value, dtype)
+            return self.wrap_known(known[()] if scalar else known)
+        return self.wrap(self.broadcast(Literal(value, dtype), tuple(shape)))
+
+    def zeros(self, shape: Any, dtype: Any, *, scalar: bool = False) -> Tracer:
+        """A fresh array of zeros."""
+        return self.filled(0, shape, dtype, scalar=scalar)
+
+    def lazy(self, known: Any, recipe: Callable[[], Atom]) -> Tracer:
+        """A fresh array that is known, and made by this recipe where the op needs it."""
+        out = self.wrap_known(known)
+        out.cell.recipe = recipe
+        return out
+
+    def constant_atom(self, value: Any) -> Atom:
+        """A known array as an atom: computed where it is simple, a hidden parameter otherwise."""
+        atom = self.constant(value)
+        if atom is not None:
+            return atom
+        value = np.array(value, order="C")
+        value.flags.writeable = False
+        type_ = ArrayType(value.shape, value.dtype)
+        return self._param(type_, ("captured", value), None, "constant")
+
+    def operand(self, x: Any) -> Any:
+        """A ufunc operand: a tracer, a runtime number, or a Python number."""
+        kind = type(x)
+        if kind is Tracer or kind is Weak:
+            if x.session is not self:
+                raise leaked(x)
+            return x
+        if kind is float or kind is int or kind is bool or kind is complex:
+            return x
+        return self.array(x)
+
+    def array(self, x: Any) -> Tracer:
+        """Anything array-like as a tracer (`np.asarray`); no copy of a tracer."""
+        kind = type(x)
+        if kind is Tracer:
+            return x  # type: ignore[no-any-return]
+        if kind is Weak:
+            return self.wrap(x.atom, leaves=x.leaves)
+        if isinstance(x, np.ndarray):
+            return self.capture(x) if x.ndim else self.wrap_known(x.copy())
+        if kind in (list, tuple) and contains_traced(x):
+            return functions.stacked(self, x)
+        value = x if isinstance(x, np.generic) else np.asarray(x)
+        supported(value.dtype, f"an operand of type {type(x).__name__}")
+        return self.wrap_known(value)
+
+    def atom(self, x: Any, dtype: np.dtype[Any]) -> Atom:
+        """An operand as an atom of this dtype; Python numbers must fit it (NEP 50)."""
+        x = self.operand(x)
+        if type(x) is Tracer:
+            return self.cast(x.read(), dtype)
+        return ufunc.number_atom(self, x, dtype)
+
+    # --- NumPy's protocols -------------------------------------------------------------------------------------
+
+    def ufunc(self, func: Any, method: str, inputs: Any, kwargs: Any) -> Any:
+        """`__array_ufunc__` of the tracers."""
+        return ufunc.dispatch(self, func, method, inputs, kwargs)
+
+    def function(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """`__array_function__` of the tracers."""
+        return functions.dispatch(self, func, args, kwargs)
+
+    def getitem(self, x: Tracer, key: Any) -> Any:
+        """``x[key]``."""
+        return indexing.getitem(self, x, key)
+
+    def setitem(self, x: Tracer, key: Any, value: Any) -> None:
+        """``x[key] = value``."""
+        indexing.setitem(self, x, key, value)
+
+    def power(self, x: Any, y: Any) -> Any:
+        """``x ** y``; a runtime float exponent of one half is a square root, as in NumPy's operator."""
+        out = np.power(x, y)
+        special = type(y) is Weak and y.pytype is float and type(out) is Tracer
+        if special and x.dtype.kind == "f" and not x.scalar:
+            half = self.emit("eq", y.atom, 0.5)
+            root = self.emit("sqrt", self.cast(x.read(), out.dtype))
+            return self.wrap(self.emit("select", half, root, out.read()))
+        return out
+
+    def assign(self, target: Any, value: Any, casting: str = "unsafe") -> Any:
+        """Write a value, broadcast and cast, into the target; gives the target."""
+        if type(target) is not Tracer:
+            self.refuse_write(target)
+        value = self.operand(value)
+        if type(value) is Tracer and not np.can_cast(value.dtype, target.dtype, casting):
+            raise TypeError(
+                f"Cannot cast array data from {value.dtype!r} to {target.dtype!r}"
+                f" according to the rule '{casting}'"
+            )
+        shape = value.shape if type(value) is Tracer else ()
+        while len(shape) > target.ndim and shape[0] == 1:
+            value, shape = value.reshaped(shape[1:]), shape[1:]
+        lead = target.ndim - len(shape)
+        if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target.shape[lead:])):
+            raise misfit(
+                f"cannot assign {value.type} to {target.type}", "a value that broadcasts to the target"
+            )
+        if not self._assign_known(target, value):
+            target.write(self.broadcast(self.atom(value, target.dtype), target.shape))
+        return target
+
+    @staticmethod
+    def _assign_known(target: Tracer, value: Any) -> bool:
+        """Write a known value into a known array, so that it stays known."""
+        if type(value) is Weak or not target.writable() or target.scalar:
+            return False
+        place = target.known()
+        content = value.known() if type(value) is Tracer else value
+        if place is None or content is None:
+            return False
+        owner = target.cell
+        if not owner.known.flags.writeable:
+            owner.known = owner.known.copy()
+            place = target.known()
+        if not np.shares_memory(place, owner.known) and place.size:
+            return False
+        with np.errstate(all="ignore"):
+            place[...] = content
+        owner.touched()
+        owner.atom = None
+        return True
+
+    def refuse_write(self, x: Any) -> None:
+        """Raise for a write to something that is not an array of this trace."""
+        if isinstance(x, np.ndarray):
+            self.capture(x).cell.touched()
+        raise TypeError("return arrays must be of ArrayType")
+
+
+def contains_traced(x: Any) -> bool:
+    """Whether a nested list or tuple holds a traced value."""
+    for item in x:
+        kind = type(item)
+        if kind is Tracer or kind is Weak:
+            return True
+        if kind in (list, tuple) and contains_traced(item):
+            return True
+    return False
+
+
+def supported(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
+    """The dtype in native byte order, or the error that names the argument."""
+    if dtype.name not in DTYPES or kind_of(dtype) not in "biufc":
+        raise unsupported(
+            f"{name} has a dtype that jitops does not compile",
+            "Convert it first, for example with x.astype('float64').",
+            found=str(dtype),
+            accepted="bool, integers, float16, bfloat16, float32, float64, complex64, complex128",
+        )
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
+def leaked(x: Any) -> Exception:
+    """The error for a tracer used outside of its trace."""
+    return unsupported(
+        f"{x!r} was kept from another trace",
+        "Do not store values of a traced function in globals or attributes; return them.",
+    )
