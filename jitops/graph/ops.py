@@ -43,7 +43,8 @@ class Primitive:
 
 def kind_of(dtype: np.dtype[Any]) -> str:
     """NumPy's kind letter, with bfloat16 counted among the floats."""
-    return "f" if dtype.name == "bfloat16" else dtype.kind
+    kind = dtype.kind  # the name is slow to ask for
+    return "f" if kind == "V" and dtype.name == "bfloat16" else kind
 
 
 def _reject(op: str, types: Sequence[ArrayType], expected: str) -> GraphError:
