@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import threading
 import time
@@ -299,3 +300,28 @@ def test_a_fork_while_another_thread_compiles_does_not_hang_the_child(store: Sto
     thread.join()
     assert os.waitstatus_to_exitcode(status) == 0
     assert store.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("processes", "rounds"), [(9, 1), pytest.param(24, 15, marks=pytest.mark.long)]
+)
+def test_killing_a_third_at_random_moments_spoils_nothing(
+    store: Store, children: Children, tmp_path: Path, processes: int, rounds: int
+) -> None:
+    chance = random.Random(rounds)
+    go = tmp_path / "go"
+    go.touch()
+    for round_number in range(rounds):
+        names = ",".join(f"r{round_number}k{n}" for n in range(4))
+        started = [children.start(ASK, store.directory, 0.03, names, go) for _ in range(processes)]
+        victims = started[: processes // 3]
+        for victim in chance.sample(victims, len(victims)):
+            time.sleep(chance.uniform(0, 0.3))
+            os.kill(victim.pid, signal.SIGKILL)
+        for survivor in started[processes // 3 :]:
+            answers = [x for x in children.finish(survivor).splitlines() if x[:3] != "rea"]
+            assert sum(x.startswith(("made", "found")) for x in answers) == 4
+        assert store.verify() == []
+        assert len(list(store.entries())) == 4 * (round_number + 1)
+        assert len(locks(store)) <= len(victims)  # of a victim, until its key is asked for again
+    assert os.listdir(store.room("quarantine")) == []

@@ -204,3 +204,11 @@ def test_a_program_that_set_up_logging_gets_our_messages(
     log.once("topic", "told")
     log.once("topic", "told")
     assert caplog.messages == ["step", "told"]
+
+
+def test_the_documents_list_every_error_and_setting() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text()
+    tree = [line.strip() for line in (errors.__doc__ or "").splitlines() if "──" in line]
+    assert tree == [line.strip() for line in text.splitlines() if "──" in line]
+    for field in FIELDS:
+        assert f"| `{field.name}` | `{field.variable}` | " in text
