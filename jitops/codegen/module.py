@@ -1,0 +1,89 @@
+"""Loops to a TVM module: one private function per kernel, and the entry that calls them in order.
+
+The exported entry is plain C, ``int32_t jitops_entry(void* const* buffers)``: ``buffers`` holds the arguments, then
+the fresh outputs, then the workspace. Kernels take their pointers as parameters that do not alias, so that LLVM may
+vectorise without run-time checks, and are inlined into the entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import tirx
+from tvm.ir import Call, GlobalVar, IRModule, PointerType, PrimType, make_node
+from tvm.tirx import stmt as st
+
+from jitops.lower.frame import Frame, Scope, Slot
+from jitops.lower.index import int64
+
+ENTRY = "jitops_entry"
+
+_RETURN = "int32"
+
+
+def build_module(
+    kernels: Sequence[tuple[Frame, Scope]], arguments: int, target: Any
+) -> IRModule:
+    """The module of all kernels; ``arguments`` counts the entry's buffers before the workspace."""
+    functions: dict[Any, Any] = {}
+    calls = Scope()
+    names = _EntryPointers(arguments, calls)
+    for number, (frame, scope) in enumerate(kernels):
+        if not scope.stmts:
+            continue
+        kernel = GlobalVar(f"kernel{number}")
+        slots = list(frame.buffers)
+        functions[kernel] = _kernel_function(frame, scope, target)
+        pointers = [names.pointer(slot, frame.buffers[slot][0]) for slot in slots]
+        calls.emit(st.Evaluate(Call(kernel, pointers, ret_ty=PrimType(_RETURN))))
+    functions[GlobalVar(ENTRY)] = names.function(target)
+    return IRModule(functions)
+
+
+def _attrs(target: Any, **more: Any) -> Any:
+    # calling_conv 1 marks the function as lowered already: no packed-call wrapper is generated.
+    return make_node(
+        "ir.DictAttrs", target=target, calling_conv=1, **{"tirx.noalias": True}, **more
+    )
+
+
+def _return() -> Any:
+    return st.Return(tirx.IntImm(_RETURN, 0))
+
+
+def _kernel_function(frame: Frame, scope: Scope, target: Any) -> Any:
+    pointers = [pointer for pointer, _ in frame.buffers.values()]
+    declared = [st.DeclBuffer(buffer, data=pointer) for pointer, buffer in frame.buffers.values()]
+    body = st.SeqStmt([*declared, *scope.stmts, _return()])
+    return tirx.PrimFunc(pointers, body, PrimType(_RETURN), _attrs(target))
+
+
+class _EntryPointers:
+    """The entry's code that turns a slot into a pointer."""
+
+    def __init__(self, arguments: int, scope: Scope) -> None:
+        self.scope = scope
+        self.array = tirx.Var("buffers", PointerType(PrimType("uint64")))
+        self.table = tirx.decl_buffer(
+            (arguments + 1,), "uint64", "table", data=self.array, data_alignment=8
+        )
+        self.workspace = arguments
+        self.addresses: dict[int, Any] = {}
+
+    def pointer(self, slot: Slot, param: Any) -> Any:
+        kind, where = slot.place
+        position = where if kind == "argument" else self.workspace
+        assert position is not None and where is not None
+        if position not in self.addresses:
+            load = tirx.BufferLoad(self.table, [int64(position)])
+            self.addresses[position] = self.scope.let(load, "address")
+        address = self.addresses[position]
+        if kind == "workspace" and where:
+            address = address + tirx.IntImm("uint64", where)
+        return tirx.reinterpret(param.ty, address)
+
+    def function(self, target: Any) -> Any:
+        body = [st.DeclBuffer(self.table, data=self.array), *self.scope.stmts, _return()]
+        attrs = _attrs(target, global_symbol=ENTRY)
+        return tirx.PrimFunc([self.array], st.SeqStmt(body), PrimType(_RETURN), attrs)

@@ -1,0 +1,345 @@
+"""How each map primitive computes one element: the table `RULES`.
+
+A rule gets the loop's `Body`, the operand dtype's name and the operands as scalar expressions, and returns the
+result. Values live in registers in their *register dtype*: float16 and bfloat16 are carried as float32 and rounded
+after every operation, as NumPy rounds them; complex numbers are pairs of floats (`jitops.lower.complex_pairs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tvm import tirx
+
+from jitops.lower import scalar as sc
+from jitops.lower.math import MATH
+from jitops.lower.scalar import Body, Expr
+
+NARROW_FLOATS = ("float16", "bfloat16")
+
+Rule = Callable[..., Expr]
+
+
+def register_dtype(dtype: str) -> str:
+    """The dtype in which a value of ``dtype`` is computed."""
+    return "float32" if dtype in NARROW_FLOATS else dtype
+
+
+def is_float(dtype: str) -> bool:
+    return dtype.startswith(("float", "bfloat"))
+
+
+def is_signed(dtype: str) -> bool:
+    return dtype.startswith("int")
+
+
+def lower_map(
+    body: Body, op: str, dtype: str, result: str, operands: list[Expr], attrs: dict[str, Any]
+) -> Expr:
+    """One element of ``op``: ``dtype`` is the operands' dtype (the last operand's, for select)."""
+    if op == "cast":
+        return body.let(cast(body, operands[0], dtype, attrs["dtype"]))
+    if op == "bitcast":
+        return body.let(sc.bitcast(operands[0], attrs["dtype"]))
+    if (op, register_dtype(dtype)) in MATH:
+        value = MATH[op, register_dtype(dtype)](body, *operands)
+    else:
+        value = RULES[op](body, dtype, *operands)
+    if result in NARROW_FLOATS:
+        value = round_to(body, value, result)
+    return body.let(value)
+
+
+def round_to(body: Body, x: Expr, dtype: str) -> Expr:
+    """Round a float32 to the values of a narrower float, to nearest even; stays float32."""
+    x = body.let(x)
+    if dtype == "float16":
+        return tirx.Cast("float32", tirx.Cast("float16", x))
+    return bfloat16_to_float32(bfloat16_bits(body, x))
+
+
+def bfloat16_bits(body: Body, x: Expr) -> Expr:
+    """The uint16 pattern of the bfloat16 nearest to a float32, ties to even; NaN stays NaN."""
+    raw = body.let(sc.bitcast(x, "uint32"))
+    shift, one = sc.const(16, "uint32"), sc.const(1, "uint32")
+    odd = sc.bit_and(sc.shr(raw, shift), one)
+    # In 64 bits the sum cannot wrap, whatever the bits are.
+    bias = tirx.Cast("uint64", sc.bit_or(odd, sc.const(0, "uint32")))
+    total = tirx.Cast("uint64", raw) + bias + sc.const(0x7FFF, "uint64")
+    rounded = tirx.Cast("uint32", body.let(total))
+    value = sc.select(sc.is_nan(x), sc.const(0x7FC00000, "uint32"), rounded)
+    return body.let(tirx.Cast("uint16", sc.shr(value, shift)))
+
+
+def bfloat16_to_float32(pattern: Expr) -> Expr:
+    """The float32 value of a bfloat16 bit pattern (uint16); exact."""
+    return sc.bitcast(sc.shl(tirx.Cast("uint32", pattern), sc.const(16, "uint32")), "float32")
+
+
+def cast(body: Body, x: Expr, source: str, target: str) -> Expr:
+    """Value conversion as C does it on this machine; floats out of an integer's range are unspecified."""
+    if source == target:
+        return x
+    if target == "bool":
+        return nonzero(x, source)
+    if target in NARROW_FLOATS:
+        narrow = sc.cast(x, "float32")
+        return round_to(body, body.let(narrow), target)
+    if is_float(source) and not is_float(target) and sc.bits_of(target) < 32:
+        return sc.cast(body.let(sc.cast(x, "int32")), target)
+    return sc.cast(x, target)
+
+
+def nonzero(x: Expr, dtype: str) -> Expr:
+    """``x != 0`` as a bool; NaN counts as true."""
+    return sc.not_(sc.eq(x, sc.const(0, register_dtype(dtype))))
+
+
+def _neg(body: Body, dtype: str, x: Expr) -> Expr:
+    return sc.neg(x)
+
+
+def _arithmetic(node: Any) -> Rule:
+    def rule(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+        return node(a, b) if is_float(dtype) else sc.wrapping(node, a, b)
+
+    return rule
+
+
+def _square(body: Body, dtype: str, x: Expr) -> Expr:
+    return _arithmetic(tirx.Mul)(body, dtype, x, x)
+
+
+def _abs(body: Body, dtype: str, x: Expr) -> Expr:
+    if is_float(dtype):
+        return sc.fabs(x)
+    return sc.select(sc.lt(x, sc.const(0, dtype)), sc.neg(x), x) if is_signed(dtype) else x
+
+
+def _sign(body: Body, dtype: str, x: Expr) -> Expr:
+    wide = register_dtype(dtype)
+    zero, one = sc.const(0, wide), sc.const(1, wide)
+    positive = sc.gt(x, zero)
+    if not is_float(dtype) and not is_signed(dtype):
+        return sc.select(positive, one, zero)
+    rest = x if is_float(dtype) else zero  # NaN passes; -0.0 becomes 0.0
+    rest = sc.select(sc.eq(x, zero), zero, rest)
+    return sc.select(positive, one, sc.select(sc.lt(x, zero), sc.const(-1, wide), rest))
+
+
+def _float(function: Callable[..., Expr]) -> Rule:
+    return lambda body, dtype, *operands: function(*operands)
+
+
+def _invert(body: Body, dtype: str, x: Expr) -> Expr:
+    return sc.not_(x) if dtype == "bool" else sc.bit_xor(x, _all_ones(dtype))
+
+
+def _all_ones(dtype: str) -> Expr:
+    return sc.const(-1 if is_signed(dtype) else 2 ** sc.bits_of(dtype) - 1, dtype)
+
+
+def _isinf(body: Body, dtype: str, x: Expr) -> Expr:
+    return sc.eq(sc.fabs(x), sc.const(float("inf"), register_dtype(dtype)))
+
+
+def _isfinite(body: Body, dtype: str, x: Expr) -> Expr:
+    return sc.lt(sc.fabs(x), sc.const(float("inf"), register_dtype(dtype)))
+
+
+def _signbit(body: Body, dtype: str, x: Expr) -> Expr:
+    pattern = sc.bits(x)
+    return sc.lt(pattern, sc.const(0, sc.dtype_of(pattern)))
+
+
+def _extreme(on_float: str, on_int: Any, on_bool: Any) -> Rule:
+    def rule(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+        if is_float(dtype):
+            return sc.intrinsic(on_float, a, b)
+        return on_bool(a, b) if dtype == "bool" else on_int(a, b)
+
+    return rule
+
+
+def _bitwise(on_int: Any, on_bool: Any) -> Rule:
+    return lambda body, dtype, a, b: (on_bool if dtype == "bool" else on_int)(a, b)
+
+
+def _shift(shift: Any, fill_sign: bool) -> Rule:
+    def rule(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+        """Shifts by the width or more give 0, or the sign for a right shift of a signed value."""
+        width, zero = sc.const(sc.bits_of(dtype), dtype), sc.const(0, dtype)
+        fits = sc.both(sc.ge(b, zero), sc.lt(b, width))
+        amount = body.let(sc.select(fits, b, zero))
+        outside = zero
+        if fill_sign and is_signed(dtype):
+            outside = sc.select(sc.lt(a, zero), sc.const(-1, dtype), zero)
+        return sc.select(fits, shift(a, amount), outside)
+
+    return rule
+
+
+def _int_divmod(body: Body, dtype: str, a: Expr, b: Expr) -> tuple[Expr, Expr, Expr]:
+    """Truncated quotient and remainder with divisor made safe, and whether the divisor is zero.
+
+    Division by zero and ``MIN // -1`` trap on x86: both divide by 1 instead.
+    """
+    zero, one = sc.const(0, dtype), sc.const(1, dtype)
+    by_zero = body.let(sc.eq(b, zero))
+    unsafe = by_zero
+    if is_signed(dtype):
+        lowest = sc.const(-(2 ** (sc.bits_of(dtype) - 1)), dtype)
+        overflow = sc.both(sc.eq(a, lowest), sc.eq(b, sc.const(-1, dtype)))
+        unsafe = sc.either(by_zero, overflow)
+    divisor = body.let(sc.select(unsafe, one, b))
+    quotient = body.let(tirx.Div(a, divisor))
+    return quotient, body.let(tirx.Mod(a, divisor)), by_zero
+
+
+def _floordiv(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+    if is_float(dtype):
+        return _float_divmod(body, dtype, a, b)[0]
+    quotient, remainder, by_zero = _int_divmod(body, dtype, a, b)
+    zero = sc.const(0, dtype)
+    if is_signed(dtype):
+        down = _signs_differ(remainder, b, zero)
+        less = body.let(sc.wrapping(tirx.Sub, quotient, sc.const(1, dtype)))
+        quotient = sc.select(down, less, quotient)
+    return sc.select(by_zero, zero, quotient)
+
+
+def _mod(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+    if is_float(dtype):
+        return _float_divmod(body, dtype, a, b)[1]
+    _, remainder, by_zero = _int_divmod(body, dtype, a, b)
+    zero = sc.const(0, dtype)
+    if is_signed(dtype):
+        moved = body.let(sc.wrapping(tirx.Add, remainder, b))
+        remainder = sc.select(_signs_differ(remainder, b, zero), moved, remainder)
+    return sc.select(by_zero, zero, remainder)
+
+
+def _signs_differ(remainder: Expr, divisor: Expr, zero: Expr) -> Expr:
+    """The remainder is not zero and its sign is not the divisor's: floor rounds the other way."""
+    crossed = sc.either(
+        sc.both(sc.lt(remainder, zero), sc.gt(divisor, zero)),
+        sc.both(sc.gt(remainder, zero), sc.lt(divisor, zero)),
+    )
+    return crossed
+
+
+def _fmod(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+    if is_float(dtype):
+        return MATH["fmod", register_dtype(dtype)](body, a, b)
+    _, remainder, by_zero = _int_divmod(body, dtype, a, b)
+    return sc.select(by_zero, sc.const(0, dtype), remainder)
+
+
+def _float_divmod(body: Body, dtype: str, a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    """Floor quotient and remainder by the steps of NumPy's npy_divmod, so that roundings agree."""
+    wide = register_dtype(dtype)
+    zero, one = sc.const(0.0, wide), sc.const(1.0, wide)
+    rem = body.let(MATH["fmod", wide](body, a, b))
+    ratio = body.let(sc.div(a, b))
+    exact = body.let(sc.div(body.let(sc.sub(a, rem)), b))
+    down = body.let(_signs_differ(rem, b, zero))
+    adjusted = body.let(sc.select(down, sc.add(rem, b), rem))
+    remainder = sc.select(sc.eq(rem, zero), sc.copysign(zero, b), adjusted)
+    exact = body.let(sc.select(down, sc.sub(exact, one), exact))
+    floored = body.let(sc.floor(exact))
+    halfway = sc.gt(sc.sub(exact, floored), sc.const(0.5, wide))
+    rounded = body.let(sc.select(halfway, sc.add(floored, one), floored))
+    quotient = sc.select(sc.eq(exact, zero), sc.copysign(zero, ratio), rounded)
+    by_zero = body.let(sc.eq(b, zero))
+    return (
+        body.let(sc.select(by_zero, ratio, quotient)),
+        body.let(sc.select(by_zero, rem, remainder)),
+    )
+
+
+def _int_pow(body: Body, dtype: str, base: Expr, exponent: Expr) -> Expr:
+    """Square and multiply over all bits of the exponent; wraps as NumPy's loop does."""
+    one, zero = sc.const(1, dtype), sc.const(0, dtype)
+    result, power, rest = one, base, exponent
+    for bit in range(sc.bits_of(dtype) - (1 if is_signed(dtype) else 0)):
+        odd = sc.not_(sc.eq(sc.bit_and(rest, sc.const(1 << bit, dtype)), zero))
+        times = body.let(sc.wrapping(tirx.Mul, result, power))
+        result = body.let(sc.select(odd, times, result))
+        power = body.let(sc.wrapping(tirx.Mul, power, power))
+    return result
+
+
+def _nextafter(body: Body, dtype: str, x: Expr, towards: Expr) -> Expr:
+    """Step the bit pattern by one, as an ordered integer; crosses zero through the least subnormal."""
+    wide = register_dtype(dtype)
+    pattern = body.let(sc.bits(x))
+    ints = sc.dtype_of(pattern)
+    one = sc.const(1, ints)
+    zero = sc.const(0.0, wide)
+    away = sc.lt(x, towards)
+    grow = body.let(tirx.EQ(tirx.Cast("int32", away), tirx.Cast("int32", sc.gt(x, zero))))
+    step = sc.select(grow, one, sc.const(-1, ints))
+    moved = sc.bitcast(body.let(sc.wrapping(tirx.Add, pattern, step)), wide)
+    least = sc.copysign(sc.bitcast(one, wide), towards)
+    result = body.let(sc.select(sc.eq(x, zero), least, moved))
+    result = sc.select(sc.eq(x, towards), towards, result)
+    return sc.select(sc.either(sc.is_nan(x), sc.is_nan(towards)), sc.add(x, towards), result)
+
+
+
+def _compare_bool(on_int: Any) -> Rule:
+    def rule(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+        if dtype == "bool":
+            a, b = tirx.Cast("int32", a), tirx.Cast("int32", b)
+        return on_int(a, b)
+
+    return rule
+
+
+def _select(body: Body, dtype: str, cond: Expr, a: Expr, b: Expr) -> Expr:
+    return sc.select(cond, a, b)
+
+
+RULES: dict[str, Rule] = {
+    "neg": _neg,
+    "square": _square,
+    "abs": _abs,
+    "sign": _sign,
+    "floor": _float(sc.floor),
+    "ceil": _float(sc.ceil),
+    "trunc": _float(sc.trunc),
+    "rint": _float(sc.rint),
+    "sqrt": _float(sc.sqrt),
+    "invert": _invert,
+    "isnan": _float(sc.is_nan),
+    "isinf": _isinf,
+    "isfinite": _isfinite,
+    "signbit": _signbit,
+    "add": _arithmetic(tirx.Add),
+    "sub": _arithmetic(tirx.Sub),
+    "mul": _arithmetic(tirx.Mul),
+    "div": _float(sc.div),
+    "floordiv": _floordiv,
+    "mod": _mod,
+    "fmod": _fmod,
+    "pow": _int_pow,
+    "copysign": _float(sc.copysign),
+    "nextafter": _nextafter,
+    "maximum": _extreme("llvm.maximum", tirx.Max, sc.either),
+    "minimum": _extreme("llvm.minimum", tirx.Min, sc.both),
+    "fmax": _extreme("llvm.maxnum", tirx.Max, sc.either),
+    "fmin": _extreme("llvm.minnum", tirx.Min, sc.both),
+    "and": _bitwise(sc.bit_and, sc.both),
+    "or": _bitwise(sc.bit_or, sc.either),
+    "xor": _bitwise(sc.bit_xor, lambda a, b: tirx.NE(tirx.Cast("int32", a), tirx.Cast("int32", b))),
+    "shl": _shift(sc.shl, fill_sign=False),
+    "shr": _shift(sc.shr, fill_sign=True),
+    "eq": _compare_bool(sc.eq),
+    "ne": _compare_bool(sc.ne),
+    "lt": _compare_bool(sc.lt),
+    "le": _compare_bool(sc.le),
+    "gt": _compare_bool(sc.gt),
+    "ge": _compare_bool(sc.ge),
+    "select": _select,
+}

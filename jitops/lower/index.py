@@ -1,0 +1,148 @@
+"""Index arithmetic: affine expressions over loop variables, simplified while they are built.
+
+Every index is a sum of integer multiples of atoms (loop variables, or values such as a quotient that is not itself
+affine). Knowing each atom's range, reshapes of whole axes divide out exactly, so that a reshaped or transposed
+read still has visible strides: the scheduler merges axes by them and LLVM vectorises along the unit one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tvm import tirx
+
+from jitops.graph.types import Shape, strides_of
+from jitops.lower.scalar import Body, Expr
+
+
+class Atom:
+    """An integer value in ``[low, high]``: a loop variable or an opaque sub-expression."""
+
+    __slots__ = ("expr", "low", "high")
+
+    def __init__(self, expr: Expr, low: int, high: int) -> None:
+        self.expr = expr
+        self.low = low
+        self.high = high
+
+
+def loop_variable(name: str, extent: int) -> Atom:
+    """An int64 loop variable over ``[0, extent)``."""
+    return Atom(tirx.Var(name, "int64"), 0, max(extent - 1, 0))
+
+
+def int64(value: int) -> Expr:
+    return tirx.IntImm("int64", value)
+
+
+class Affine:
+    """``const + sum(coefficient * atom)``."""
+
+    __slots__ = ("terms", "const")
+
+    def __init__(self, terms: Mapping[Atom, int], const: int = 0) -> None:
+        self.terms = {a: c for a, c in terms.items() if c and (a.low, a.high) != (0, 0)}
+        self.const = const
+
+    @staticmethod
+    def of(atom: Atom) -> Affine:
+        return Affine({atom: 1})
+
+    def __add__(self, other: Affine | int) -> Affine:
+        if isinstance(other, int):
+            return Affine(self.terms, self.const + other)
+        terms = dict(self.terms)
+        for atom, c in other.terms.items():
+            terms[atom] = terms.get(atom, 0) + c
+        return Affine(terms, self.const + other.const)
+
+    def __mul__(self, factor: int) -> Affine:
+        return Affine({a: c * factor for a, c in self.terms.items()}, self.const * factor)
+
+    def key(self) -> tuple[object, ...]:
+        """Equal keys mean equal values at every iteration."""
+        return (self.const, frozenset(self.terms.items()))
+
+    def range(self) -> tuple[int, int]:
+        """Inclusive bounds."""
+        low = high = self.const
+        for atom, c in self.terms.items():
+            ends = (c * atom.low, c * atom.high)
+            low, high = low + min(ends), high + max(ends)
+        return low, high
+
+    def expr(self) -> Expr:
+        """The TIR expression, int64."""
+        total = None
+        for atom, c in self.terms.items():
+            term = atom.expr if c == 1 else atom.expr * int64(c)
+            total = term if total is None else total + term
+        if total is None:
+            return int64(self.const)
+        return total + int64(self.const) if self.const else total
+
+    def split(self, divisor: int, body: Body) -> tuple[Affine, Affine]:
+        """Quotient and remainder by a positive constant, for a value that is never negative."""
+        if divisor == 1:
+            return self, Affine({})
+        whole = {a: c for a, c in self.terms.items() if c % divisor == 0}
+        rest = Affine(
+            {a: c for a, c in self.terms.items() if c % divisor}, self.const % divisor
+        )
+        quotient = Affine({a: c // divisor for a, c in whole.items()}, self.const // divisor)
+        low, high = rest.range()
+        if low >= 0 and high < divisor:
+            return quotient, rest
+
+        def divide() -> tuple[Affine, Affine]:
+            value = body.let(self.expr(), "at")
+            top = self.range()[1]
+            return (
+                _opaque(body, tirx.Div(value, int64(divisor)), top // divisor),
+                _opaque(body, tirx.Mod(value, int64(divisor)), divisor - 1),
+            )
+
+        # Equal divisions must give the same atoms, or equal indices would not look equal.
+        quotient, rest = body.once(("split", self.key(), divisor), divide)
+        return quotient, rest
+
+
+def _opaque(body: Body, expr: Expr, high: int) -> Affine:
+    return Affine.of(Atom(body.let(expr, "at"), 0, high))
+
+
+def opaque(expr: Expr, low: int, high: int) -> Affine:
+    """A computed int64 value, such as an element of an index array, with known bounds."""
+    return Affine.of(Atom(expr, low, high))
+
+
+Index = tuple[Affine, ...]
+
+
+def flatten(index: Index, strides: Sequence[int]) -> Affine:
+    """The offset of a multi-dimensional index, in elements."""
+    total = Affine({})
+    for component, stride in zip(index, strides):
+        total = total + component * stride
+    return total
+
+
+def unflatten(offset: Affine, shape: Shape, body: Body) -> Index:
+    """The multi-dimensional index of a C-order offset."""
+    index = []
+    for extent, stride in zip(shape, strides_of(shape)):
+        if extent == 1:
+            index.append(Affine({}))
+            continue
+        component, offset = offset.split(stride, body)
+        index.append(component)
+    return tuple(index)
+
+
+def key_of(index: Index) -> tuple[object, ...]:
+    return tuple(component.key() for component in index)
+
+
+def domain_index(domain: Shape) -> Index:
+    """Fresh loop variables for every axis."""
+    return tuple(Affine.of(loop_variable(f"i{n}", extent)) for n, extent in enumerate(domain))

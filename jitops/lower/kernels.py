@@ -1,0 +1,291 @@
+"""Kernels as the scheduler sees them: domains, accesses, and code for one element. No graph shows through.
+
+A kernel offers its iteration domain, the affine offsets it touches (from which the scheduler merges axes and picks
+loop orders), and methods that emit the code of one element, one row or one reduction step into a scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Atom, Eqn, Var
+from jitops.graph.types import Shape
+from jitops.lower import scalar as sc
+from jitops.lower.complex_pairs import Pair, is_complex, part_dtype
+from jitops.lower.complex_pairs import RULES as COMPLEX_RULES
+from jitops.lower.cost import weight
+from jitops.lower.elementwise import is_float, lower_map, register_dtype
+from jitops.lower.frame import Frame, Scope, Slot, Value
+from jitops.lower.index import Affine, Index, flatten, key_of
+from jitops.lower.sources import reads
+
+
+class Store:
+    """Where elements of a domain go: ``slot[start + step * index] = atom[index]``."""
+
+    __slots__ = ("slot", "atom", "start", "step")
+
+    def __init__(
+        self,
+        slot: Slot,
+        atom: Atom,
+        start: Sequence[int] | None = None,
+        step: Sequence[int] | None = None,
+    ) -> None:
+        rank = slot.type.ndim
+        self.slot = slot
+        self.atom = atom
+        self.start = tuple(start or (0,) * rank)
+        self.step = tuple(step or (1,) * rank)
+
+    def place(self, index: Index) -> Index:
+        return tuple(i * d + s for i, s, d in zip(index, self.start, self.step))
+
+
+class Kernel:
+    """What every kind of kernel offers."""
+
+    kind: str
+    frame: Frame
+    domain: Shape
+    work: int  # cost units for one element of the domain
+
+    def cost(self) -> int:
+        """Cost units of the whole kernel."""
+        return self.work * int(np.prod(self.domain, dtype=np.int64, initial=1))
+
+
+class MapKernel(Kernel):
+    """For every index of the domain: compute the values, then store them."""
+
+    kind = "map"
+
+    def __init__(self, frame: Frame, domain: Shape, stores: Sequence[Store]) -> None:
+        self.frame = frame
+        self.domain = domain
+        self.stores = stores
+        self.work = element_cost(frame, [s.atom for s in stores])
+
+    def offsets(self, index: Index) -> list[Affine] | None:
+        """The offset of every access as a function of ``index``; None if some place is computed."""
+        found = [flatten(s.place(index), s.slot.strides) for s in self.stores]
+        for store in self.stores:
+            at = index if store.atom.type.shape else ()
+            for read in _reads(self.frame, store.atom, at):
+                if read.index is None:
+                    return None
+                if read.var is None:
+                    found.append(read.index[0])
+                elif read.var in self.frame.slots:
+                    found.append(flatten(read.index, self.frame.slots[read.var].strides))
+        return found
+
+    def element(self, index: Index, scope: Scope) -> None:
+        """All loads come before the first store, so that an array may be updated in place."""
+        values = [
+            self.frame.value(s.atom, index if s.atom.type.shape else (), scope)
+            for s in self.stores
+        ]
+        for store, value in zip(self.stores, values):
+            self.frame.store(store.slot, store.place(index), value, scope)
+
+
+class Fold:
+    """A reduction step: identity, combination, and the parts its accumulator consists of."""
+
+    def __init__(self, op: str, dtype: str, empty: bool = False) -> None:
+        self.op = op
+        self.dtype = dtype
+        self.empty = empty
+        self.parts: tuple[str, ...] = (dtype,)
+        if is_complex(dtype):
+            self.parts = (part_dtype(dtype),) * 2
+
+    def identity(self) -> tuple[Any, ...]:
+        return tuple(sc.const(v, register_dtype(p)) for v, p in zip(self._identity(), self.parts))
+
+    def _identity(self) -> tuple[float | int | bool, ...]:
+        if self.op in ("add", "or"):
+            # -0.0 + x is x for every x, +0.0 is not for -0.0; but nothing sums to +0.0.
+            zero = 0.0 if self.empty else -0.0
+            return tuple(zero if is_float(p) else 0 for p in self.parts)
+        if self.op in ("mul", "and"):
+            return (1, 0)[: len(self.parts)]
+        low, high = _limits(self.dtype)
+        return (low,) if self.op == "maximum" else (high,)
+
+    def combine(self, scope: Scope, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(self.parts) == 2:
+            return tuple(map(scope.let, COMPLEX_RULES[self.op](scope, Pair(*a), Pair(*b))))
+        return (lower_map(scope, self.op, self.dtype, self.dtype, [a[0], b[0]], {}),)
+
+    @property
+    def sums_floats(self) -> bool:
+        """Whether the order of additions matters for accuracy."""
+        return self.op == "add" and is_float(self.parts[0])
+
+
+def _limits(dtype: str) -> tuple[float | int, float | int]:
+    if dtype == "bool":
+        return False, True
+    if is_float(dtype):
+        return float("-inf"), float("inf")
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+class Stage:
+    """One pass over a row: fold ``value`` into a register, or store elements."""
+
+
+class FoldStage(Stage):
+    """Fold the elements of ``atom`` along the reduced axes; ``var`` is the row's result."""
+
+    def __init__(self, kernel: RowKernel, fold: Fold, var: Var, atom: Atom) -> None:
+        self.kernel = kernel
+        self.fold = fold
+        self.var = var
+        self.atom = atom
+
+    def value(self, index: Index, scope: Scope) -> tuple[Any, ...]:
+        value = self.kernel.frame.value(self.atom, index, scope)
+        return tuple(value) if isinstance(value, Pair) else (value,)
+
+
+class FirstStage(FoldStage):
+    """The first position along the axis whose element equals the extreme (or is NaN, if the extreme is)."""
+
+    def __init__(self, kernel: RowKernel, extreme: Var, var: Var, atom: Atom, axis: int) -> None:
+        super().__init__(kernel, Fold("minimum", "int64"), var, atom)
+        self.extreme = extreme
+        self.axis = axis
+
+    def value(self, index: Index, scope: Scope) -> tuple[Any, ...]:
+        frame = self.kernel.frame
+        dtype = self.atom.type.dtype.name
+        x = frame.value(self.atom, index, scope)
+        best = frame.value(self.extreme, self.kernel.row(index), scope)
+        match = lower_map(scope, "eq", dtype, "bool", [x, best], {})
+        if is_float(dtype):
+            match = sc.either(match, sc.both(sc.is_nan(best), sc.is_nan(x)))
+        none = sc.const(2**63 - 1, "int64")
+        return (scope.let(sc.select(match, index[self.axis].expr(), none)),)
+
+
+class StoreStage(Stage):
+    """Store elements of the whole domain, or one element per row."""
+
+    def __init__(self, kernel: RowKernel, store: Store, whole: bool) -> None:
+        self.kernel = kernel
+        self.store = store
+        self.whole = whole
+
+    def element(self, index: Index, scope: Scope) -> None:
+        at = index if self.whole else self.kernel.row(index)
+        value = self.kernel.frame.value(self.store.atom, at, scope)
+        self.kernel.frame.store(self.store.slot, at, value, scope)
+
+
+class RowKernel(Kernel):
+    """For every row: its stages in order. Rows are independent of each other."""
+
+    kind = "row"
+
+    def __init__(self, frame: Frame, domain: Shape, axes: tuple[int, ...]) -> None:
+        self.frame = frame
+        self.domain = domain
+        self.axes = axes
+        self.kept = tuple(a for a in range(len(domain)) if a not in axes)
+        self.stages: list[Stage] = []
+        self.work = 1
+
+    def row(self, index: Index) -> Index:
+        return tuple(index[a] for a in self.kept)
+
+    def hold(self, var: Var, index: Index, value: Value, scope: Scope) -> None:
+        """Let later code of this row find the row's result in registers."""
+        scope.known[var, key_of(self.row(index))] = value
+
+    def offsets(self, index: Index) -> list[Affine] | None:
+        """As `MapKernel.offsets`, over all stages."""
+        found: list[Affine] = []
+        for atom in self._atoms():
+            whole = atom.type.shape == self.domain
+            for read in _reads(self.frame, atom, index if whole else self.row(index)):
+                if read.index is None:
+                    return None
+                if read.var is None:
+                    found.append(read.index[0])
+                elif read.var in self.frame.slots:
+                    found.append(flatten(read.index, self.frame.slots[read.var].strides))
+        for stage in self.stages:
+            if isinstance(stage, StoreStage) and stage.whole:
+                found.append(flatten(index, stage.store.slot.strides))
+            elif isinstance(stage, FirstStage):
+                found.append(index[stage.axis])
+        return found
+
+    def _atoms(self) -> list[Atom]:
+        return [s.store.atom if isinstance(s, StoreStage) else s.atom for s in self.stages]  # type: ignore[attr-defined]
+
+
+_FOLDS = {
+    "reduce_sum": "add",
+    "reduce_prod": "mul",
+    "reduce_max": "maximum",
+    "reduce_min": "minimum",
+    "reduce_or": "or",
+    "reduce_and": "and",
+    "argmax": "maximum",
+    "argmin": "minimum",
+}
+
+
+def row_kernel(
+    frame: Frame, domain: Shape, reductions: Sequence[Eqn], outputs: Sequence[Var],
+    slots: dict[Var, Slot],
+) -> RowKernel:
+    """A row kernel's stages: each reduction after what it needs, then the stores."""
+    axes = reductions[0].attrs["axes"]
+    kernel = RowKernel(frame, domain, axes)
+    for eqn in reductions:
+        fold = Fold(_FOLDS[eqn.op], eqn.inputs[0].type.dtype.name, empty=0 in domain)
+        if eqn.op in ("argmax", "argmin"):
+            extreme = Var(eqn.output.type.with_dtype(eqn.inputs[0].type.dtype))
+            kernel.stages.append(FoldStage(kernel, fold, extreme, eqn.inputs[0]))
+            kernel.stages.append(
+                FirstStage(kernel, extreme, eqn.output, eqn.inputs[0], axes[0])
+            )
+        else:
+            kernel.stages.append(FoldStage(kernel, fold, eqn.output, eqn.inputs[0]))
+    for var in outputs:
+        whole = var.type.shape == domain and bool(axes)
+        kernel.stages.append(StoreStage(kernel, Store(slots[var], var), whole))
+    kernel.work = element_cost(frame, kernel._atoms())
+    return kernel
+
+
+def element_cost(frame: Frame, atoms: Sequence[Atom]) -> int:
+    """Cost units of the inlined equations behind these atoms, plus their memory traffic."""
+    total, seen = 1, set()
+    pending: list[Atom] = list(atoms)
+    while pending:
+        var = pending.pop()
+        if not isinstance(var, Var) or var in seen:
+            continue
+        seen.add(var)
+        if var in frame.slots or var not in frame.definitions:
+            total += 1
+            continue
+        eqn = frame.definitions[var]
+        total += weight(eqn)
+        pending.extend(eqn.inputs)
+    return total
+
+
+def _reads(frame: Frame, atom: Atom, index: Index) -> Any:
+    return reads(frame.definitions, frame.slots, atom, index)
+

@@ -1,0 +1,212 @@
+"""Where each stored variable lives: arguments of the entry, or slices of one workspace.
+
+An ``update`` writes into its base's memory when nobody reads the base afterwards, and the new value of a mutated
+argument is computed straight into the argument when that cannot be seen. What is left in the workspace shares
+memory with what is dead by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from jitops.graph.graph import Atom, Eqn, Graph, Var
+from jitops.graph.types import Shape
+from jitops.lower.frame import Slot
+from jitops.lower.fuse import Group, MapGroup, RootGroup, RowGroup
+from jitops.lower.index import domain_index, key_of
+from jitops.lower.sources import reads
+
+ALIGNMENT = 64
+
+
+class Memory:
+    """Slots of all stored variables; ``copies`` are (new value, parameter) still to be written back."""
+
+    def __init__(self) -> None:
+        self.slots: dict[Var, Slot] = {}
+        self.in_place: set[Var] = set()  # updates that write into their base
+        self.copies: list[tuple[Var, Var]] = []
+        self.needed: set[Var] = set()  # results, and what some kernel reads from memory
+        self.workspace = 0
+
+
+def place(
+    graph: Graph,
+    groups: Sequence[Group],
+    strides: Sequence[Shape | None],
+    written: Mapping[Var, Var],
+) -> Memory:
+    """Slots for parameters, results and intermediates.
+
+    ``strides`` are the parameters' element strides (None: C order); ``written`` maps a parameter to the variable
+    holding its new value. The other results are fresh outputs, in order.
+    """
+    return _Placer(graph, groups, strides, written).run()
+
+
+class _Placer:
+    def __init__(
+        self, graph: Graph, groups: Sequence[Group], strides: Sequence[Shape | None],
+        written: Mapping[Var, Var],
+    ) -> None:
+        self.graph = graph
+        self.groups = groups
+        self.strides = strides
+        self.written = written
+        self.definitions = graph.definitions()
+        self.stored = {var for group in groups for var in group.outputs}
+        self.reads = [self._leaves(group) for group in groups]
+        self.home = {var: n for n, group in enumerate(groups) for var in group.outputs}
+        self.last_read: dict[Var, int] = {}
+        for n, leaves in enumerate(self.reads):
+            self.last_read.update(dict.fromkeys(leaves, n))
+        self.owner: dict[Var, Var] = {}  # variable -> the one whose memory it uses
+        self.memory = Memory()
+        self.memory.needed.update(*self.reads, (a for a in graph.results if isinstance(a, Var)))
+
+    def run(self) -> Memory:
+        self._reuse_bases()
+        self._write_back()
+        self._arguments()
+        self._workspace()
+        return self.memory
+
+    def _leaves(self, group: Group) -> set[Var]:
+        """The stored variables and parameters that a group reads."""
+        pending: list[Atom] = []
+        if isinstance(group, RootGroup):
+            pending.extend(group.eqn.inputs)
+        elif isinstance(group, RowGroup):
+            pending.extend(a for eqn in group.reductions for a in eqn.inputs)
+        own = set(group.outputs)
+        for var in group.outputs:
+            if not isinstance(group, RootGroup):
+                pending.extend(self.definitions[var].inputs)
+        leaves: set[Var] = set()
+        seen: set[Var] = set()
+        while pending:
+            var = pending.pop()
+            if not isinstance(var, Var) or var in seen:
+                continue
+            seen.add(var)
+            if var in self.definitions and (var not in self.stored or var in own):
+                pending.extend(self.definitions[var].inputs)
+            else:
+                leaves.add(var)
+        return leaves
+
+    def root(self, var: Var) -> Var:
+        while var in self.owner:
+            var = self.owner[var]
+        return var
+
+    def _reuse_bases(self) -> None:
+        """Updates in place: the base must be dead, and its memory ours to overwrite."""
+        results = {a for a in self.graph.results if isinstance(a, Var)}
+        params = set(self.graph.params)
+        allowed = {self._chain_start(new): new for new in self.written.values()}
+        for group in self.groups:
+            if not (isinstance(group, RootGroup) and group.eqn.op == "update"):
+                continue
+            base, var = group.eqn.inputs[0], group.eqn.output
+            if not isinstance(base, Var) or base not in self.home and base not in params:
+                continue
+            if base in params and self.written.get(base) is not allowed.get(base, base):
+                continue
+            if base in results or self.last_read.get(base, -1) > self.home[var]:
+                continue
+            self.owner[var] = base
+            self.memory.in_place.add(var)
+
+    def _chain_start(self, var: Var) -> Var:
+        """The variable from which a chain of updates leads to ``var``."""
+        while var in self.definitions and self.definitions[var].op == "update":
+            base = self.definitions[var].inputs[0]
+            if not isinstance(base, Var):
+                break
+            var = base
+        return var
+
+    def _write_back(self) -> None:
+        for param, new in self.written.items():
+            if self.root(new) is param:
+                continue
+            if any(self.root(v) is param for v in self.owner) or not self._safe(param, new):
+                self.memory.copies.append((new, param))
+            else:
+                self.owner[self.root(new)] = param
+
+    def _safe(self, param: Var, new: Var) -> bool:
+        """Whether ``new`` may be stored over ``param``: read before, or at the very same element."""
+        home = self.home[new]
+        group = self.groups[home]
+        if self.root(new) is not new or self.last_read.get(param, -1) > home:
+            return False
+        if param not in self.reads[home]:
+            return True
+        if not isinstance(group, MapGroup):
+            return False
+        at = domain_index(group.domain)
+        stored = dict.fromkeys(self.stored - set(group.outputs))
+        return all(
+            read.index is not None and key_of(read.index) == key_of(at)
+            for var in group.outputs
+            for read in reads(self.definitions, stored, var, at)
+            if read.var is param
+        )
+
+    def _arguments(self) -> None:
+        slots = self.memory.slots
+        for n, (param, strides) in enumerate(zip(self.graph.params, self.strides)):
+            slots[param] = Slot(param.type, ("argument", n), strides)
+        position = len(self.graph.params)
+        new_values = set(self.written.values())
+        for atom in self.graph.results:
+            assert isinstance(atom, Var)
+            if atom in new_values:
+                continue
+            self._own(atom, Slot(atom.type, ("argument", position)))
+            position += 1
+        for var in self.owner:
+            if self.root(var) in slots:
+                slots[var] = slots[self.root(var)]
+
+    def _own(self, var: Var, slot: Slot) -> None:
+        """Give a result's memory to the whole chain of updates it belongs to."""
+        self.memory.slots[self.root(var)] = slot
+        self.memory.slots[var] = slot
+
+    def _workspace(self) -> None:
+        """First fit over lifetimes, in order of definition."""
+        lifetimes: dict[Var, list[int]] = {}
+        for var in self.stored:
+            root = self.root(var)
+            if root in self.memory.slots:
+                continue
+            span = lifetimes.setdefault(root, [self.home[var], self.home[var]])
+            span[0] = min(span[0], self.home[var])
+            span[1] = max(span[1], self.home[var], self.last_read.get(var, -1))
+        for new, _ in self.memory.copies:
+            if self.root(new) in lifetimes:
+                lifetimes[self.root(new)][1] = len(self.groups)
+        taken: list[tuple[int, int, int]] = []  # offset, end, last group that needs it
+        for var, (first, last) in sorted(lifetimes.items(), key=lambda item: item[1]):
+            taken = [t for t in taken if t[2] >= first]
+            size = -(-max(var.type.nbytes, 1) // ALIGNMENT) * ALIGNMENT
+            offset = _first_gap(taken, size)
+            taken = sorted([*taken, (offset, offset + size, last)])
+            self.memory.slots[var] = Slot(var.type, ("workspace", offset))
+            self.memory.workspace = max(self.memory.workspace, offset + size)
+        for var in self.stored:
+            self.memory.slots.setdefault(var, self.memory.slots[self.root(var)])
+
+
+def _first_gap(taken: Sequence[tuple[int, int, int]], size: int) -> int:
+    offset = 0
+    for start, end, _ in taken:
+        if start - offset >= size:
+            break
+        offset = max(offset, end)
+    return offset
+
+

@@ -1,0 +1,267 @@
+"""Scalar expressions in SSA form: every value is bound once, nothing is folded.
+
+TVM's folding operators rewrite ``x - x`` to 0 and ``x * 0`` to 0, which loses NaN and infinities, and a shared
+sub-expression would be emitted once per use. So floating-point expressions are built from TIR's raw node
+constructors, and each one is bound to a variable by the `Body` that collects a loop's straight-line code.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import tvm
+from tvm import tirx
+from tvm.tirx import stmt as st
+
+Expr = Any  # tvm.ir.Expr; TVM ships no types
+
+_INT_OF_WIDTH = {16: "int16", 32: "int32", 64: "int64"}
+
+
+def dtype_of(x: Expr) -> str:
+    """The scalar dtype of an expression, such as ``"float32"``."""
+    return str(x.ty.dtype)
+
+
+def bits_of(dtype: str) -> int:
+    """Width of a dtype name in bits; bool counts as 8, its width in memory."""
+    return 8 if dtype == "bool" else int("".join(c for c in dtype if c.isdigit()))
+
+
+def const(value: float | int | bool, dtype: str) -> Expr:
+    """A literal of exactly this dtype; float literals keep signed zeros, infinities and NaN."""
+    if dtype == "bool":
+        return tirx.IntImm("bool", int(value))
+    if dtype.startswith(("float", "bfloat")):
+        value = float(value)
+        if value != value or value in (float("inf"), float("-inf")):
+            return _special(value, dtype)
+        return tirx.FloatImm(dtype, value)
+    if dtype == "uint64" and value >= 2**63:
+        return tirx.reinterpret("uint64", tirx.IntImm("int64", int(value) - 2**64))
+    return tirx.IntImm(dtype, int(value))
+
+
+def _special(value: float, dtype: str) -> Expr:
+    """Infinities and NaN as bit patterns: printed float literals do not carry them."""
+    bits32 = struct.unpack("<I", struct.pack("<f", value))[0]
+    if dtype == "float64":
+        bits64 = struct.unpack("<q", struct.pack("<d", value))[0]
+        return tirx.reinterpret("float64", tirx.IntImm("int64", bits64))
+    if dtype == "float32":
+        signed = bits32 - 2**32 if bits32 >= 2**31 else bits32
+        return tirx.reinterpret("float32", tirx.IntImm("int32", signed))
+    return tirx.Cast(dtype, _special(value, "float32"))
+
+
+class Body:
+    """Straight-line code of one loop iteration: an ordered list of statements."""
+
+    __slots__ = ("stmts", "known", "_count")
+
+    def __init__(self) -> None:
+        self.stmts: list[Any] = []
+        self.known: dict[tuple[Any, ...], Any] = {}
+        self._count = 0
+
+    def find(self, key: tuple[Any, ...]) -> Any | None:
+        """What an earlier statement has computed under this key."""
+        return self.known.get(key)
+
+    def once(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        """The value known under ``key``, made at first use."""
+        found = self.find(key)
+        if found is None:
+            found = self.known[key] = make()
+        return found
+
+    def let(self, value: Expr, name: str = "v") -> Expr:
+        """Bind ``value`` to a fresh variable and return the variable; leaves are returned as they are."""
+        if isinstance(value, (tirx.Var, tirx.FloatImm, tirx.IntImm)):
+            return value
+        self._count += 1
+        var = tirx.Var(f"{name}{self._count}", value.ty)
+        self.stmts.append(st.Bind(var, value))
+        return var
+
+    def emit(self, stmt: Any) -> None:
+        """Append a statement, such as a store."""
+        self.stmts.append(stmt)
+
+    def block(self) -> Any:
+        """The collected statements as one."""
+        return self.stmts[0] if len(self.stmts) == 1 else st.SeqStmt(self.stmts)
+
+
+def add(a: Expr, b: Expr) -> Expr:
+    return tirx.Add(a, b)
+
+
+def sub(a: Expr, b: Expr) -> Expr:
+    return tirx.Sub(a, b)
+
+
+def mul(a: Expr, b: Expr) -> Expr:
+    return tirx.Mul(a, b)
+
+
+def div(a: Expr, b: Expr) -> Expr:
+    """True division of floats; truncating division of integers (guard the divisor first)."""
+    return tirx.Div(a, b)
+
+
+def wrapping(node: Any, a: Expr, b: Expr) -> Expr:
+    """``node`` (tirx.Add, Sub or Mul) on integers, modulo 2^bits.
+
+    TVM marks 32- and 64-bit integer arithmetic as never overflowing, which lets LLVM assume ``a + 1 > a``. In twice
+    the width nothing overflows, and LLVM narrows the truncated result back to one plain instruction.
+    """
+    dtype = dtype_of(a)
+    wide = f"int{2 * bits_of(dtype)}"
+    return tirx.Cast(dtype, node(tirx.Cast(wide, a), tirx.Cast(wide, b)))
+
+
+def neg(a: Expr) -> Expr:
+    """IEEE negation: flips the sign of zeros and NaN too; wraps for integers."""
+    dtype = dtype_of(a)
+    if not dtype.startswith(("float", "bfloat")):
+        return wrapping(tirx.Sub, const(0, dtype), a)
+    return tirx.Mul(a, const(-1.0, dtype))
+
+
+def fma(a: Expr, b: Expr, c: Expr) -> Expr:
+    """``a * b + c`` rounded once."""
+    return intrinsic("llvm.fma", a, b, c)
+
+
+def intrinsic(name: str, *args: Expr, dtype: str | None = None) -> Expr:
+    """An overloaded LLVM intrinsic without side effects, such as ``llvm.floor``."""
+    return tirx.call_llvm_pure_intrin(dtype or dtype_of(args[0]), name, *args)
+
+
+def _unary(name: str) -> Callable[[Expr], Expr]:
+    def build(a: Expr) -> Expr:
+        return intrinsic(name, a)
+
+    build.__name__ = name.rpartition(".")[2]
+    build.__doc__ = f"LLVM's ``{name}``."
+    return build
+
+
+fabs = _unary("llvm.fabs")
+floor = _unary("llvm.floor")
+ceil = _unary("llvm.ceil")
+trunc = _unary("llvm.trunc")
+rint = _unary("llvm.rint")  # to nearest, ties to even
+sqrt = _unary("llvm.sqrt")
+
+
+def copysign(magnitude: Expr, sign: Expr) -> Expr:
+    return intrinsic("llvm.copysign", magnitude, sign)
+
+
+def maximum(a: Expr, b: Expr) -> Expr:
+    """IEEE 754-2019 maximum: NaN if either operand is NaN."""
+    return intrinsic("llvm.maximum", a, b)
+
+
+def minimum(a: Expr, b: Expr) -> Expr:
+    """IEEE 754-2019 minimum: NaN if either operand is NaN."""
+    return intrinsic("llvm.minimum", a, b)
+
+
+def select(cond: Expr, a: Expr, b: Expr) -> Expr:
+    """``a`` where ``cond``, else ``b``; both are computed."""
+    return tirx.Select(cond, a, b)
+
+
+def eq(a: Expr, b: Expr) -> Expr:
+    return tirx.EQ(a, b)
+
+
+def ne(a: Expr, b: Expr) -> Expr:
+    """True for NaN operands, as IEEE asks (TVM lowers its float NE to an *ordered* comparison)."""
+    return tirx.Not(tirx.EQ(a, b))
+
+
+def lt(a: Expr, b: Expr) -> Expr:
+    return tirx.LT(a, b)
+
+
+def le(a: Expr, b: Expr) -> Expr:
+    return tirx.LE(a, b)
+
+
+def gt(a: Expr, b: Expr) -> Expr:
+    return tirx.GT(a, b)
+
+
+def ge(a: Expr, b: Expr) -> Expr:
+    return tirx.GE(a, b)
+
+
+def both(a: Expr, b: Expr) -> Expr:
+    """Logical and of two bools."""
+    return tirx.And(a, b)
+
+
+def either(a: Expr, b: Expr) -> Expr:
+    """Logical or of two bools."""
+    return tirx.Or(a, b)
+
+
+def not_(a: Expr) -> Expr:
+    return tirx.Not(a)
+
+
+def is_nan(a: Expr) -> Expr:
+    return ne(a, a)
+
+
+def cast(a: Expr, dtype: str) -> Expr:
+    """Value conversion; float to integer truncates (out of range is undefined: clamp first)."""
+    return a if dtype_of(a) == dtype else tirx.Cast(dtype, a)
+
+
+def bitcast(a: Expr, dtype: str) -> Expr:
+    """The same bits under another dtype of the same width."""
+    return a if dtype_of(a) == dtype else tirx.reinterpret(dtype, a)
+
+
+def bits(a: Expr) -> Expr:
+    """The bits of a float as the signed integer of its width."""
+    return bitcast(a, _INT_OF_WIDTH[bits_of(dtype_of(a))])
+
+
+def bit_and(a: Expr, b: Expr) -> Expr:
+    return tirx.bitwise_and(a, b)
+
+
+def bit_or(a: Expr, b: Expr) -> Expr:
+    return tirx.bitwise_or(a, b)
+
+
+def bit_xor(a: Expr, b: Expr) -> Expr:
+    return tirx.bitwise_xor(a, b)
+
+
+def shl(a: Expr, b: Expr) -> Expr:
+    return tirx.shift_left(a, b)
+
+
+def shr(a: Expr, b: Expr) -> Expr:
+    """Right shift: arithmetic for signed, logical for unsigned."""
+    return tirx.shift_right(a, b)
+
+
+def horner(x: Expr, coefficients: tuple[float, ...], body: Body) -> Expr:
+    """Polynomial by Horner's rule with fused steps; coefficients from the highest power down."""
+    dtype = dtype_of(x)
+    total = const(coefficients[0], dtype)
+    for c in coefficients[1:]:
+        total = body.let(fma(total, x, const(c, dtype)))
+    return total
+
+

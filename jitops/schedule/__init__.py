@@ -1,0 +1,24 @@
+"""Schedules: kernels to loop nests. `RULES` in order; the first that applies wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jitops.lower.frame import Scope
+from jitops.lower.kernels import Kernel
+from jitops.schedule.elementwise import elementwise
+from jitops.schedule.rows import rows_inner, rows_outer
+from jitops.schedule.scan import scan
+
+Rule = Callable[[Kernel], "Scope | None"]
+
+RULES: tuple[Rule, ...] = (rows_inner, rows_outer, scan, elementwise)
+
+
+def schedule(kernel: Kernel) -> Scope:
+    """The kernel's loops."""
+    for rule in RULES:
+        scope = rule(kernel)
+        if scope is not None:
+            return scope
+    raise AssertionError(f"no schedule for a {kernel.kind} kernel")

@@ -1,0 +1,134 @@
+"""Loop nests: merge axes that memory does not tell apart, split the work into parallel grains, nest the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+from tvm import tirx
+from tvm.tirx import stmt as st
+
+from jitops.lower.frame import Scope
+from jitops.lower.index import Affine, Index, int64, loop_variable, unflatten
+
+Emit = Callable[[Index, Scope], None]
+
+# A cost unit is about one vector addition per element (see jitops.lower.cost).
+UNIT_NS = 0.04
+PARALLEL_NS = 24_000  # below this a fork and a join cost more than they gain
+GRAIN_NS = 8_000  # one task: long against the hand-over, short enough to balance the cores
+
+
+class Axes:
+    """Groups of adjacent axes that every access steps through as if they were one."""
+
+    def __init__(self, domain: Sequence[int], groups: Sequence[Sequence[int]]) -> None:
+        self.domain = tuple(domain)
+        self.groups = [tuple(g) for g in groups]
+        self.extents = tuple(prod(self.domain[a] for a in g) for g in self.groups)
+
+    def index(self, components: Sequence[Affine]) -> list[Affine]:
+        """The index over the domain: a group's last axis runs over the whole group."""
+        index = [Affine({})] * len(self.domain)
+        for group, component in zip(self.groups, components):
+            index[group[-1]] = component
+        return index
+
+
+def merge_axes(
+    domain: Sequence[int], offsets: Sequence[Affine] | None, index: Index, breaks: set[int]
+) -> Axes:
+    """Merge axis ``a`` into ``a + 1`` where each offset's stride is the next one's times its extent.
+
+    ``offsets`` are functions of ``index``; None stands for unknown accesses, which merge nothing. ``breaks`` names
+    axes that must not join their predecessor. Axes of extent 1 vanish.
+    """
+    groups: list[list[int]] = []
+    atoms = [next(iter(component.terms), None) for component in index]
+    for axis, extent in enumerate(domain):
+        if extent == 1:
+            continue
+        joined = groups and axis not in breaks and offsets is not None
+        if joined and _steps_on(offsets, atoms[groups[-1][-1]], atoms[axis], extent):
+            groups[-1].append(axis)
+        else:
+            groups.append([axis])
+    return Axes(domain, groups)
+
+
+def _steps_on(offsets: Any, outer: Any, inner: Any, extent: int) -> bool:
+    for offset in offsets:
+        terms = offset.terms
+        if terms.get(outer, 0) != terms.get(inner, 0) * extent:
+            return False
+        if any(not isinstance(a.expr, tirx.Var) or a.expr.name[0] != "i" for a in terms):
+            return False  # a quotient or a looked-up place hides how the axes enter
+    return True
+
+
+def serial(extents: Sequence[int], emit: Emit, scope: Scope, prefix: Index = ()) -> None:
+    """``for i in range(extents[0]): for j in range(extents[1]): … emit((*prefix, i, j, …), inner scope)``."""
+    if not extents:
+        emit(prefix, scope)
+        return
+    atom = loop_variable("j", extents[0])
+    inner = Scope(scope)
+    serial(extents[1:], emit, inner, (*prefix, Affine.of(atom)))
+    scope.emit(for_loop(atom.expr, int64(extents[0]), inner))
+
+
+def for_loop(var: Any, extent: Any, body: Scope, parallel: bool = False) -> Any:
+    kind = st.ForKind.PARALLEL if parallel else st.ForKind.SERIAL
+    return st.For(var, int64(0), extent, kind, body.block())
+
+
+def nest(extents: Sequence[int], unit_cost: float, emit: Emit, scope: Scope) -> None:
+    """The same as `serial`, in parallel when the work is worth it: ``unit_cost`` is that of one ``emit``."""
+    extents = tuple(extents)
+    total = unit_cost * UNIT_NS * prod(extents)
+    if not extents or total < PARALLEL_NS:
+        return serial(extents, emit, scope)
+    grain = max(1, int(GRAIN_NS / UNIT_NS / unit_cost))
+    if extents[-1] > 2 * grain:
+        return _split_inner(extents, -(-grain // 64) * 64, emit, scope)
+    return _group_rows(extents, grain, emit, scope)
+
+
+def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope) -> None:
+    """One task per piece of the innermost axis."""
+    inner = extents[-1]
+    grid = (*extents[:-1], -(-inner // chunk))
+    task = loop_variable("t", prod(grid))
+    body = Scope(scope)
+    *outer, piece = unflatten(Affine.of(task), grid, body)
+    start = piece * chunk
+    step = loop_variable("j", chunk)
+    element = Scope(body)
+    emit((*outer, start + Affine.of(step)), element)
+    left: Any = int64(chunk)
+    if inner % chunk:
+        left = tirx.Min(int64(chunk), int64(inner) - start.expr())
+    body.emit(for_loop(step.expr, left, element))
+    scope.emit(for_loop(task.expr, int64(prod(grid)), body, parallel=True))
+
+
+def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) -> None:
+    """A task takes a few iterations of the fused outer axes; what remains is nested inside."""
+    depth = 1
+    while depth < len(extents) - 1 and prod(extents[depth:]) > grain:
+        depth += 1
+    fused, inside = prod(extents[:depth]), prod(extents[depth:])
+    rows = max(1, grain // inside)
+    tasks = -(-fused // rows)
+    task, row = loop_variable("t", tasks), loop_variable("r", rows)
+    body = Scope(scope)
+    one = Scope(body)
+    position = Affine.of(task) * rows + Affine.of(row)
+    prefix = unflatten(position, extents[:depth], one) if depth > 1 else (position,)
+    serial(extents[depth:], emit, one, tuple(prefix))
+    left: Any = int64(rows)
+    if fused % rows:
+        left = tirx.Min(int64(rows), int64(fused) - (Affine.of(task) * rows).expr())
+    body.emit(for_loop(row.expr, left, one))
+    scope.emit(for_loop(task.expr, int64(tasks), body, parallel=True))
