@@ -15,7 +15,8 @@ import click
 
 from jitops.config import FIELDS, Config, Settings
 from jitops.errors import ArgumentError, ConfigError, JitopsError
-from jitops.warm import Job, jobs_of_manifest, jobs_of_target, run_jobs
+from jitops.manifest import Job, read_manifest
+from jitops.warm import jobs_of_target, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,13 +64,12 @@ def warm(
     """Compile ops ahead of time, so that no first call has to.
 
     MODULE is a module's name or a Python file; without :OP all its ops are meant. A manifest is a
-    JSON list of {"op": "module:name", "spec": "float32[8],float32[8]"}.
+    JSON list of {"op": "module:name", "spec": "float32[8],float32[8]"}, or one such
+    object to a line, as JITOPS_RECORD writes it.
     """
-    jobs = [job for path in manifests for job in jobs_of_manifest(path)]
+    jobs = [job for path in manifests for job in read_manifest(path)]
     for target in targets:
-        jobs += (
-            jobs_of_manifest(target) if target.endswith(".json") else jobs_of_target(target, specs)
-        )
+        jobs += read_manifest(target) if target.endswith(".json") else jobs_of_target(target, specs)
     if not jobs:
         raise ArgumentError(
             "nothing to warm", accepted="MODULE[:OP] with --spec, or a manifest", way_out=_EXAMPLE

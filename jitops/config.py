@@ -39,6 +39,7 @@ class Config:
     disable: run every op eagerly, in NumPy.
     debug: verify the graph and the kernels at every stage boundary.
     check: compare each freshly compiled op with `op.eager` on seeded inputs.
+    record: a file to which every signature seen is added, for `jitops warm`; None: no record.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Config:
         "disable",
         "log",
         "num_threads",
+        "record",
         "strict",
     )
     cache_dir: str
@@ -61,6 +63,7 @@ class Config:
     disable: bool
     debug: bool
     check: bool
+    record: str | None
 
     def __init__(self, cache_dir: str, **values: Any) -> None:
         values["cache_dir"] = cache_dir
@@ -156,6 +159,10 @@ def _read_path(value: object) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def _read_record(value: object) -> str | None:
+    return None if value is None else _read_path(value)
+
+
 def _read_size(value: object) -> int:
     if isinstance(value, str):
         text = value.strip().upper().removesuffix("B").removesuffix("I").strip()
@@ -211,6 +218,7 @@ FIELDS = (
     Field("disable", False, _read_flag, _FLAG),
     Field("debug", False, _read_flag, _FLAG),
     Field("check", False, _read_flag, _FLAG),
+    Field("record", None, _read_record, "a file's path"),
 )
 
 

@@ -1,13 +1,4 @@
-"""Compiling ahead of time, in worker processes: what `jitops warm` does.
-
-A manifest is a JSON list, one object per signature:
-
-    [{"op": "package.module:gelu", "spec": "float32[1024,1024]"},
-     {"op": "scripts/model.py:norm", "spec": "float32[8,512],float32[512],axis=1"}]
-
-A spec names each argument in order, keyword arguments as name=...; an argument is an array
-(dtype[dim,dim]), a Python scalar by its type (float, int, bool, complex), or a JSON value.
-"""
+"""Compiling ahead of time, in worker processes: what `jitops warm` does; see manifest.py."""
 
 from __future__ import annotations
 
@@ -20,48 +11,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jitops.errors import ArgumentError, CacheMiss
+from jitops.manifest import Job
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Job", "jobs_of_manifest", "jobs_of_target", "parse_spec", "run_jobs"]
+__all__ = ["jobs_of_target", "parse_spec", "run_jobs"]
 
 _ARRAY = re.compile(r"([A-Za-z_]\w*)\[([\d,\s]*)\]")
 _KEYWORD = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)", re.DOTALL)
 _SCALARS: dict[str, object] = {"float": 1.0, "int": 1, "bool": True, "complex": 1j}
 _ACCEPTED = "float32[8,4], float, int, bool, complex, a JSON value, name=any of these"
-
-
-class Job(NamedTuple):
-    """One signature of one op."""
-
-    op: str  # "module:name" or "file.py:name"
-    spec: str
-
-
-def jobs_of_manifest(path: str) -> list[Job]:
-    """Read a manifest file. Raises ArgumentError, naming the entry, where it is not one."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            entries = json.load(file)
-    except ValueError as error:
-        raise ArgumentError("the manifest is not JSON", where=path, found=str(error)) from None
-    if not isinstance(entries, list):
-        raise ArgumentError("the manifest is not a JSON list", where=path)
-    jobs = []
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("op"), str):
-            raise ArgumentError(
-                f"manifest entry {number} is not valid",
-                where=path,
-                found=json.dumps(entry),
-                accepted='{"op": "module:name", "spec": "float32[8]"}',
-            )
-        jobs.append(Job(entry["op"], str(entry.get("spec", ""))))
-    return list(dict.fromkeys(jobs))
 
 
 def jobs_of_target(target: str, specs: Sequence[str]) -> list[Job]:
@@ -110,7 +73,8 @@ def _do(job: Job, check: bool) -> dict[str, Any]:
     except Exception as error:  # one op that fails must not stop the others
         return _failed(job, error)
     return {
-        **job._asdict(),
+        "op": job.op,
+        "spec": job.spec,
         "key": compiled.key,
         "status": compiled.status,
         "seconds": time.perf_counter() - start,
@@ -120,7 +84,8 @@ def _do(job: Job, check: bool) -> dict[str, Any]:
 
 def _failed(job: Job, error: BaseException) -> dict[str, Any]:
     text = str(error) or type(error).__name__
-    return {**job._asdict(), "key": None, "status": "failed", "seconds": 0.0, "error": text}
+    result = {"op": job.op, "spec": job.spec, "key": None}
+    return {**result, "status": "failed", "seconds": 0.0, "error": text}
 
 
 def parse_spec(text: str, array: Any) -> tuple[list[Any], dict[str, Any]]:

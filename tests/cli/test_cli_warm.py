@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -11,7 +13,8 @@ from click.testing import CliRunner
 import jitops
 from jitops.cli import main
 from jitops.errors import ArgumentError, CacheMiss, CompileError
-from jitops.warm import Job, jobs_of_manifest, parse_spec
+from jitops.manifest import Job, Recorder, op_name, read_manifest
+from jitops.warm import parse_spec
 
 
 def array(shape: tuple[int, ...], dtype: str) -> str:
@@ -47,11 +50,42 @@ def test_a_spec_that_cannot_be_read_says_where(text: str) -> None:
 def test_a_manifest_is_a_list_of_ops_and_specs(tmp_path: Path) -> None:
     path = tmp_path / "m.json"
     path.write_text('[{"op": "m:f", "spec": "float32[8]"}, {"op": "m:f", "spec": "float32[8]"}]')
-    assert jobs_of_manifest(str(path)) == [Job("m:f", "float32[8]")]
-    for wrong in ("{}", "[1]", '[{"spec": ""}]', "[", ""):
+    assert read_manifest(str(path)) == [Job("m:f", "float32[8]")]
+    path.write_text('{"op": "m:f", "spec": "float32[8]"}\n\n{"op": "m:g"}\n')
+    assert read_manifest(str(path)) == [Job("m:f", "float32[8]"), Job("m:g", "")]
+    for wrong in ("{}", "[1]", '[{"spec": ""}]', "[", "1", '{"op": "f", "spec": 1}'):
         path.write_text(wrong)
         with pytest.raises(ArgumentError, match=r"m\.json"):
-            jobs_of_manifest(str(path))
+            read_manifest(str(path))
+
+
+RECORD = """
+import sys
+from jitops.manifest import Recorder
+recorder = Recorder(sys.argv[1])
+for number in range(200):
+    recorder.add("m:f", f"float32[{number}]")
+    recorder.add("m:f", f"float32[{number}]")
+"""
+
+
+def test_several_processes_record_into_one_manifest(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    command = [sys.executable, "-c", RECORD, path]
+    started = [subprocess.Popen(command, env=environment()) for _ in range(4)]
+    assert [child.wait() for child in started] == [0] * 4
+    assert read_manifest(str(path)) == [Job("m:f", f"float32[{n}]") for n in range(200)]
+    size = path.stat().st_size
+    Recorder(str(path)).add("m:f", "float32[7]")
+    assert path.stat().st_size == size
+
+
+def test_a_record_that_cannot_be_written_does_not_fail_a_call(tmp_path: Path) -> None:
+    Recorder(str(tmp_path / "no" / "such" / "folder")).add("m:f", "float32[8]")
+
+
+def test_an_op_is_named_by_its_module() -> None:
+    assert op_name(read_manifest) == "jitops.manifest:read_manifest"
 
 
 class PretendOp:
@@ -169,9 +203,8 @@ def test_a_second_warm_finds_what_the_first_compiled(
 
 
 def run_alone(command: list[str]) -> str:
-    import os
-    import subprocess
+    return subprocess.run(command, env=environment(), capture_output=True, text=True).stdout
 
-    root = str(Path(jitops.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": root}
-    return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(jitops.__file__).parents[1])}

@@ -1,0 +1,120 @@
+"""Lists of signatures: what production records and `jitops warm` compiles.
+
+A manifest is JSON, one object per signature, as a list or one to a line:
+
+    {"op": "package.module:gelu", "spec": "float32[1024,1024]"}
+    {"op": "scripts/model.py:norm", "spec": "float32[8,512],float32[512],axis=1"}
+
+A spec names each argument in order, keyword arguments as name=...; an argument is an array
+(dtype[dim,dim]), a Python scalar by its type (float, int, bool, complex), or a JSON value.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from _thread import allocate_lock
+from collections.abc import Callable
+
+from jitops.errors import ArgumentError
+
+__all__ = ["Job", "Recorder", "op_name", "read_manifest"]
+
+
+class Job:
+    """One signature of one op: `op` is "module:name" or "file.py:name"."""
+
+    __slots__ = ("op", "spec")
+
+    def __init__(self, op: str, spec: str) -> None:
+        self.op = op
+        self.spec = spec
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and (self.op, self.spec) == (other.op, other.spec)
+
+    def __hash__(self) -> int:
+        return hash((self.op, self.spec))
+
+    def __repr__(self) -> str:
+        return f"Job({self.op!r}, {self.spec!r})"
+
+
+def read_manifest(path: str) -> list[Job]:
+    """Read a manifest, each signature once. Raises ArgumentError, naming the entry at fault."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        if text.lstrip().startswith("["):
+            entries = json.loads(text)
+        else:
+            entries = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except ValueError as error:
+        raise ArgumentError("the manifest is not JSON", where=path, found=str(error)) from None
+    jobs = [_job(entry, number, path) for number, entry in enumerate(entries)]
+    return list(dict.fromkeys(jobs))
+
+
+def _job(entry: object, number: int, path: str) -> Job:
+    if isinstance(entry, dict):
+        op, spec = entry.get("op"), entry.get("spec", "")
+        if isinstance(op, str) and isinstance(spec, str):
+            return Job(op, spec)
+    raise ArgumentError(
+        f"entry {number} of the manifest is not valid",
+        where=path,
+        found=json.dumps(entry),
+        accepted='{"op": "module:name", "spec": "float32[8]"}',
+    )
+
+
+def op_name(function: Callable[..., object]) -> str:
+    """Return how a manifest names this function; a script's by its file."""
+    module = function.__module__
+    if module == "__main__":
+        file = getattr(sys.modules["__main__"], "__file__", None)
+        module = os.path.relpath(file) if file else module
+    return f"{module}:{function.__qualname__}"
+
+
+class Recorder:
+    """Appends signatures to a manifest, each once. Safe from several threads and processes.
+
+    Each is appended as a whole line in one write, so that lines never mix; two processes that see
+    a signature at the same moment may both write it, and reading leaves out repetitions. What
+    cannot be written is dropped: recording never fails a call.
+    """
+
+    __slots__ = ("_known", "_lock", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = allocate_lock()
+        self._known: set[Job] | None = None  # guarded by _lock; None: the file is not read yet
+
+    def add(self, op: str, spec: str) -> None:
+        """Record that `op` was called with arguments of this `spec`."""
+        job = Job(op, spec)
+        with self._lock:
+            if self._known is None:
+                self._known = self._read()
+            if job in self._known:
+                return
+            self._known.add(job)
+        line = json.dumps({"op": op, "spec": spec}, ensure_ascii=False) + "\n"
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.path, flags, 0o666)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return
+
+    def _read(self) -> set[Job]:
+        try:
+            return set(read_manifest(self.path))
+        except (OSError, ArgumentError):
+            return set()
