@@ -155,6 +155,11 @@ bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyOb
   }
   spec->plain = spec->result.kind == NodeKind::Out && !spec->result.scalar &&
                 program.outputs.size() == 1;
+  spec->direct = spec->plain && program.mutated.empty() && program.inputs.size() <= kDirect &&
+                 !program.parallel && !program.release_gil && program.workspace == 0;
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    if (program.inputs[i].scalar || spec->sources[i].captured != nullptr) spec->direct = false;
+  }
   return true;
 }
 

@@ -307,11 +307,11 @@ PyObject* leaf_tuple(const Call& call, const Leaf& leaf) {
   const bool array = leaf.kind == LeafKind::Array || leaf.kind == LeafKind::Tensor;
   const uint64_t* words = call.words.begin() + leaf.word;
   const Ref shape(array ? dims_tuple(words, leaf.ndim) : (Py_INCREF(Py_None), Py_None));
-  const Ref strides(array && leaf.strided ? dims_tuple(words + leaf.ndim, leaf.ndim)
+  const Ref strides(array && leaf.strided() ? dims_tuple(words + leaf.ndim, leaf.ndim)
                                           : (Py_INCREF(Py_None), Py_None));
   if (!shape || !strides) return nullptr;
   return Py_BuildValue("(OszOOOO)", leaf.object, kind, dtype, shape.get(), strides.get(),
-                       leaf.fits ? Py_True : Py_False, leaf.writable ? Py_True : Py_False);
+                       leaf.fits() ? Py_True : Py_False, leaf.writable() ? Py_True : Py_False);
 }
 
 PyObject* dispatcher_leaves(PyObject* object, PyObject* arguments) {

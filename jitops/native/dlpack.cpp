@@ -258,9 +258,11 @@ void Flattener::tensor_view(PyObject* object, const dl::Tensor& view, bool writa
       words.push_reserved(static_cast<uint64_t>(stride));
     }
   }
-  call_.matchable &= fits;
+  const unsigned form =
+      (strided ? kStrided : 0u) | (writable ? kWritable : 0u) | (fits ? kFits : 0u);
+  call_.matchable &= static_cast<uint8_t>(form);
   call_.leaves.push({object, data, static_cast<uint32_t>(at), LeafKind::Tensor, dtype,
-                     static_cast<uint8_t>(ndim), strided, writable, fits});
+                     static_cast<uint8_t>(ndim), static_cast<uint8_t>(form)});
 }
 
 }  // namespace jitops

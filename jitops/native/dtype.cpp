@@ -77,6 +77,7 @@ const DType kBuiltinDTypes[NPY_HALF + 1] = {
     DType::Float16};
 
 size_t dtype_size(DType dtype) { return facts(dtype).size; }
+bool dtype_is_builtin(DType dtype) { return facts(dtype).numpy >= 0; }
 size_t dtype_alignment(DType dtype) { return facts(dtype).alignment; }
 const char* dtype_name(DType dtype) { return facts(dtype).name; }
 dl::DataType dtype_to_dlpack(DType dtype) { return facts(dtype).dlpack; }

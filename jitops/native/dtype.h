@@ -16,6 +16,7 @@ enum class DType : uint8_t {
 };
 
 size_t dtype_size(DType dtype);
+bool dtype_is_builtin(DType dtype);  // a type of NumPy itself
 size_t dtype_alignment(DType dtype);  // of the real element: 4 for complex64
 const char* dtype_name(DType dtype);
 DType dtype_from_name(const char* name);

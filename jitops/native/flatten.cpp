@@ -34,6 +34,52 @@ Ref Flattener::argument() const {
                              : PyUnicode_FromFormat("argument %zd", i));
 }
 
+inline bool Flattener::array(PyObject* object, Tag tag) {
+  PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object);
+  PyArray_Descr* descr = PyArray_DESCR(array);
+  const unsigned ndim = static_cast<unsigned>(PyArray_NDIM(array));
+  const int flags = PyArray_FLAGS(array);
+  const bool strided = (flags & NPY_ARRAY_C_CONTIGUOUS) == 0;
+  const DType dtype = dtype_of(descr);
+  const bool fits = dtype != DType::Invalid && PyArray_ISNBO(descr->byteorder);
+  const unsigned form = (strided ? kStrided : 0u) |
+                        ((flags & NPY_ARRAY_WRITEABLE) != 0 ? kWritable : 0u) |
+                        (fits && (flags & NPY_ARRAY_ALIGNED) != 0 ? kFits : 0u);
+  auto& words = call_.words;
+  words.reserve(2 * ndim + 2);
+  words.push_reserved(head(tag, dtype, ndim, strided));
+  if (__builtin_expect(tag == Tag::ArrayOfType, 0)) {
+    words.push_reserved(address(Py_TYPE(object)));
+    call_.objects.push({reinterpret_cast<PyObject*>(Py_TYPE(object)), false});
+  }
+  const size_t at = words.size();
+  const npy_intp* shape = PyArray_DIMS(array);
+  for (unsigned i = 0; i < ndim; ++i) words.push_reserved(static_cast<uint64_t>(shape[i]));
+  if (__builtin_expect(strided, 0)) {
+    const npy_intp* strides = PyArray_STRIDES(array);
+    for (unsigned i = 0; i < ndim; ++i) {
+      words.push_reserved(shape[i] == 1 ? 0 : static_cast<uint64_t>(strides[i]));
+    }
+  }
+  call_.matchable &= static_cast<uint8_t>(form);
+  call_.leaves.push({object, PyArray_DATA(array), static_cast<uint32_t>(at), LeafKind::Array, dtype,
+                     static_cast<uint8_t>(ndim), static_cast<uint8_t>(form)});
+  return true;
+}
+
+void Flattener::weak(PyObject* object, Tag tag, LeafKind kind) {
+  call_.words.push(head(tag));
+  call_.leaves.push({object, nullptr, 0, kind, DType::Invalid, 0, kFits});
+}
+
+inline bool Flattener::dynamic(PyObject* object) {
+  PyTypeObject* type = Py_TYPE(object);
+  if (type == &PyArray_Type) return array(object, Tag::Array);
+  if (type == &PyFloat_Type) return weak(object, Tag::WeakFloat, LeafKind::WeakFloat), true;
+  if (type == &PyLong_Type) return weak(object, Tag::WeakInt, LeafKind::WeakInt), true;
+  return other(object);
+}
+
 bool Flattener::run(PyObject* const* args, size_t count, PyObject* keywords) {
   const size_t statics = parameters_.is_static.size();
   for (size_t i = 0; i < count; ++i) {
@@ -70,23 +116,10 @@ bool Flattener::keyword(PyObject* name, PyObject* value) {
   return parameters_.keyword_is_static(name) ? static_value(value) : dynamic(value);
 }
 
-void Flattener::weak(PyObject* object, Tag tag, LeafKind kind) {
-  call_.words.push(head(tag));
-  call_.leaves.push({object, nullptr, 0, kind, DType::Invalid, 0, false, false, true});
-}
-
 void Flattener::identity(PyObject* object) {
   call_.words.push(head(Tag::Identity));
   call_.words.push(address(object));
   call_.objects.push({object, false});
-}
-
-bool Flattener::dynamic(PyObject* object) {
-  PyTypeObject* type = Py_TYPE(object);
-  if (type == &PyArray_Type) return array(object, Tag::Array);
-  if (type == &PyFloat_Type) return weak(object, Tag::WeakFloat, LeafKind::WeakFloat), true;
-  if (type == &PyLong_Type) return weak(object, Tag::WeakInt, LeafKind::WeakInt), true;
-  return other(object);
 }
 
 bool Flattener::other(PyObject* object) {
@@ -100,9 +133,9 @@ bool Flattener::other(PyObject* object) {
       return weak(object, Tag::WeakComplex, LeafKind::WeakComplex), true;
     case TypeKind::NumpyScalar:
       call_.words.push(head(Tag::NumpyScalar, facts->dtype));
-      call_.leaves.push({object, nullptr, 0, LeafKind::NumpyScalar, facts->dtype, 0, false, false,
-                         facts->dtype != DType::Invalid});
-      if (facts->dtype == DType::Invalid) call_.matchable = false;
+      call_.leaves.push({object, nullptr, 0, LeafKind::NumpyScalar, facts->dtype, 0,
+                         facts->dtype != DType::Invalid ? kFits : uint8_t{0}});
+      if (facts->dtype == DType::Invalid) call_.matchable = 0;
       return true;
     case TypeKind::ArraySubclass:
       return array(object, Tag::ArrayOfType);
@@ -244,38 +277,6 @@ bool Flattener::static_tuple(PyObject* object) {
   return true;
 }
 
-bool Flattener::array(PyObject* object, Tag tag) {
-  PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object);
-  PyArray_Descr* descr = PyArray_DESCR(array);
-  const unsigned ndim = static_cast<unsigned>(PyArray_NDIM(array));
-  const int flags = PyArray_FLAGS(array);
-  const bool strided = (flags & NPY_ARRAY_C_CONTIGUOUS) == 0;
-  const DType dtype = dtype_of(descr);
-  const bool fits = dtype != DType::Invalid && (flags & NPY_ARRAY_ALIGNED) != 0 &&
-                    PyArray_ISNBO(descr->byteorder);
-  auto& words = call_.words;
-  words.reserve(2 * ndim + 2);
-  words.push_reserved(head(tag, dtype, ndim, strided));
-  if (__builtin_expect(tag == Tag::ArrayOfType, 0)) {
-    words.push_reserved(address(Py_TYPE(object)));
-    call_.objects.push({reinterpret_cast<PyObject*>(Py_TYPE(object)), false});
-  }
-  const size_t at = words.size();
-  const npy_intp* shape = PyArray_DIMS(array);
-  for (unsigned i = 0; i < ndim; ++i) words.push_reserved(static_cast<uint64_t>(shape[i]));
-  if (__builtin_expect(strided, 0)) {
-    const npy_intp* strides = PyArray_STRIDES(array);
-    for (unsigned i = 0; i < ndim; ++i) {
-      words.push_reserved(shape[i] == 1 ? 0 : static_cast<uint64_t>(strides[i]));
-    }
-  }
-  call_.matchable &= fits;
-  call_.leaves.push({object, PyArray_DATA(array), static_cast<uint32_t>(at), LeafKind::Array, dtype,
-                     static_cast<uint8_t>(ndim), strided, (flags & NPY_ARRAY_WRITEABLE) != 0,
-                     fits});
-  return true;
-}
-
 // A description given to insert() in place of a C-ordered ndarray: attributes `shape` and `dtype`.
 bool Flattener::spec(PyObject* object) {
   const Ref shape(PyObject_GetAttrString(object, "shape"));
@@ -302,7 +303,7 @@ bool Flattener::spec(PyObject* object) {
     words.push(static_cast<uint64_t>(extent));
   }
   call_.leaves.push({object, nullptr, static_cast<uint32_t>(at), LeafKind::Array, dtype,
-                     static_cast<uint8_t>(ndim), false, true, true});
+                     static_cast<uint8_t>(ndim), kWritable | kFits});
   return true;
 }
 

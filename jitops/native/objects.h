@@ -31,7 +31,10 @@ struct InputSpec {
 
 struct OutputSpec {
   DType dtype = DType::Invalid;
+  PyArray_Descr* descr = nullptr;  // borrowed from dtype_descr; null until asked for if ml_dtypes has the type
   std::vector<int64_t> shape;
+  std::vector<npy_intp> layout;  // shape, then strides as NumPy gives them to a fresh array
+  int flags = 0;                 // NumPy's flags of a fresh array
   size_t bytes = 0;
 };
 
@@ -69,11 +72,14 @@ struct Node {
   std::vector<Node> children;
 };
 
+constexpr size_t kDirect = 14;  // inputs of a direct binding at most
+
 struct BindingSpec {
   std::vector<Source> sources;
   Node result;
   std::vector<char> scalar_out;  // by output: every use of it is as a scalar
   bool plain = false;            // the result is output 0, an array
+  bool direct = false;           // plain, and every input is an array argument that is only read
 };
 
 struct Binding {
@@ -107,8 +113,9 @@ struct Result {
   PyObject* object = nullptr;  // owned; null while a scalar is still raw bytes
   void* data = nullptr;
 };
+bool plan_array(OutputSpec* output);  // fill `layout` and `flags`
 bool new_array(const OutputSpec& output, Result* result);
-bool new_tensor(const OutputSpec& output, const TypeFacts& kind, PyObject* example, Result* result);
+bool new_tensor(const OutputSpec& output, const TypeFacts& kind, Result* result);
 PyObject* finish_tensor(const TypeFacts& kind, PyObject* example, PyObject* array);
 PyObject* new_scalar(const OutputSpec& output, void* data);
 bool prepare_results(PyObject* module);

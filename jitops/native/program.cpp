@@ -133,7 +133,7 @@ bool read_output(PyObject* item, OutputSpec* output) {
   if (!read_dtype(dtype, &output->dtype) || !read_shape(shape, &output->shape)) return false;
   output->bytes = dtype_size(output->dtype);
   for (const int64_t extent : output->shape) output->bytes *= static_cast<size_t>(extent);
-  return true;
+  return !dtype_is_builtin(output->dtype) || plan_array(output);
 }
 
 template <typename T>

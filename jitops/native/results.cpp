@@ -23,14 +23,6 @@ PyDataMem_Handler g_handler = {"jitops", 1,
                                 handler_free}};
 PyObject* g_handler_capsule;  // lives for ever: arrays may outlive the module
 
-struct Message {
-  char text[256];
-};
-
-void set_error(void* context, const char*, const char* message) {
-  std::strncpy(static_cast<Message*>(context)->text, message, sizeof(Message::text) - 1);
-}
-
 PyObject* tensor_namespace(PyObject* example) {
   const Ref method(PyObject_GetAttrString(example, "__array_namespace__"));
   if (!method) {
@@ -49,46 +41,91 @@ bool prepare_results(PyObject*) {
   return g_handler_capsule != nullptr;
 }
 
-bool new_array(const OutputSpec& output, Result* result) {
-  PyArray_Descr* descr = dtype_descr(output.dtype);
-  if (descr == nullptr) return false;
-  void* data = memory::allocate(output.bytes);
-  if (data == nullptr) return PyErr_NoMemory(), false;
-  Py_INCREF(descr);
+// Learn from NumPy itself how a fresh array of this output looks.
+bool plan_array(OutputSpec* output) {
+  output->descr = dtype_descr(output->dtype);
+  if (output->descr == nullptr) return false;
+  alignas(memory::kAlignment) static unsigned char nowhere[memory::kAlignment];
+  const int ndim = static_cast<int>(output->shape.size());
   static_assert(sizeof(npy_intp) == sizeof(int64_t), "64-bit platforms");
-  PyObject* made = PyArray_NewFromDescr(
-      &PyArray_Type, descr, static_cast<int>(output.shape.size()),
-      reinterpret_cast<const npy_intp*>(output.shape.data()), nullptr, data, NPY_ARRAY_CARRAY,
-      nullptr);
-  if (made == nullptr) return memory::release(data), false;
+  output->layout.assign(output->shape.begin(), output->shape.end());
+  Py_INCREF(output->descr);
+  const Ref model(PyArray_NewFromDescr(&PyArray_Type, output->descr, ndim, output->layout.data(),
+                                       nullptr, nowhere, NPY_ARRAY_CARRAY, nullptr));
+  if (!model) return false;
+  PyArrayObject* array = reinterpret_cast<PyArrayObject*>(model.get());
+  output->flags = PyArray_FLAGS(array) | NPY_ARRAY_OWNDATA;
+  output->layout.insert(output->layout.end(), PyArray_STRIDES(array), PyArray_STRIDES(array) + ndim);
+  return true;
+}
+
+// An ndarray object with every field zero.
+inline PyObject* raw_array() {
+  const size_t size = static_cast<size_t>(PyArray_Type.tp_basicsize);
+  auto* object = static_cast<PyObject*>(PyObject_Malloc(size));
+  if (object == nullptr) return PyErr_NoMemory();
+  std::memset(object, 0, sizeof(PyArrayObject_fields));
+  if (size > sizeof(PyArrayObject_fields)) {
+    std::memset(reinterpret_cast<char*>(object) + sizeof(PyArrayObject_fields), 0,
+                size - sizeof(PyArrayObject_fields));
+  }
+  return PyObject_Init(object, &PyArray_Type);
+}
+
+// The array is put together here: PyArray_NewFromDescr checks again what the program fixed once. It frees its data
+// through the handler, and shape and strides with PyDimMem_FREE.
+bool new_array(const OutputSpec& output, Result* result) {
+  if (__builtin_expect(output.descr == nullptr, 0)) {
+    if (!plan_array(const_cast<OutputSpec*>(&output))) return false;
+  }
+  const size_t ndim = output.shape.size();
+  PyObject* made = raw_array();
+  if (made == nullptr) return false;
   auto* fields = reinterpret_cast<PyArrayObject_fields*>(made);
-  fields->flags |= NPY_ARRAY_OWNDATA;  // the array frees `data` through the handler
+  fields->descr = output.descr;
+  Py_INCREF(output.descr);
+  if (ndim != 0) {
+    fields->dimensions = PyDimMem_NEW(2 * ndim);
+    if (fields->dimensions == nullptr) return Py_DECREF(made), PyErr_NoMemory(), false;
+    fields->strides = fields->dimensions + ndim;
+    for (size_t i = 0; i < 2 * ndim; ++i) fields->dimensions[i] = output.layout[i];
+  }
+  fields->nd = static_cast<int>(ndim);
+  void* data = memory::allocate(output.bytes);
+  if (data == nullptr) return Py_DECREF(made), PyErr_NoMemory(), false;
+  fields->data = static_cast<char*>(data);
+  fields->flags = output.flags;
   fields->mem_handler = g_handler_capsule;
   Py_INCREF(g_handler_capsule);
   *result = {made, data};
   return true;
 }
 
-bool new_tensor(const OutputSpec& output, const TypeFacts& kind, PyObject*, Result* result) {
+// A tensor over our own memory, with its description in front of the data in one block: the library's allocator and
+// its way back through DLPack cost twice as much (torch 2.13: 0.9 against 0.45 us).
+bool new_tensor(const OutputSpec& output, const TypeFacts& kind, Result* result) {
   if (kind.api == nullptr) return new_array(output, result);  // finish_tensor converts it
-  dl::Tensor prototype{};
-  prototype.device_type = dl::kCPU;
-  prototype.ndim = static_cast<int32_t>(output.shape.size());
-  prototype.dtype = dtype_to_dlpack(output.dtype);
-  prototype.shape = const_cast<int64_t*>(output.shape.data());
-  dl::ManagedTensorVersioned* managed = nullptr;
-  Message message{};
-  if (kind.api->allocate(&prototype, &managed, &message, set_error) != 0 || managed == nullptr) {
-    if (!PyErr_Occurred()) {
-      PyErr_Format(PyExc_RuntimeError, "the result's library could not allocate it: %s",
-                   message.text);
-    }
-    return false;
+  const size_t ndim = output.shape.size();
+  const size_t described = sizeof(dl::ManagedTensorVersioned) + 2 * ndim * sizeof(int64_t);
+  const size_t offset = (described + memory::kAlignment - 1) / memory::kAlignment *
+                        memory::kAlignment;
+  char* block = static_cast<char*>(memory::allocate(offset + output.bytes));
+  if (block == nullptr) return PyErr_NoMemory(), false;
+  auto* shape = reinterpret_cast<int64_t*>(block + sizeof(dl::ManagedTensorVersioned));
+  int64_t step = 1;
+  for (size_t i = ndim; i-- > 0;) {
+    shape[i] = output.shape[i];
+    shape[ndim + i] = step;
+    step *= shape[i];
   }
-  void* data = static_cast<char*>(managed->tensor.data) + managed->tensor.byte_offset;
+  auto* managed = reinterpret_cast<dl::ManagedTensorVersioned*>(block);
+  *managed = {dl::kMajor, dl::kMinor, nullptr,
+              [](dl::ManagedTensorVersioned* self) { memory::release(self); }, 0,
+              {block + offset, dl::kCPU, 0, static_cast<int32_t>(ndim),
+               dtype_to_dlpack(output.dtype), shape, shape + ndim, 0}};
   void* object = nullptr;
   if (kind.api->to_object(managed, &object) != 0) return false;
-  *result = {static_cast<PyObject*>(object), data};
+  *result = {static_cast<PyObject*>(object), block + offset};
   return true;
 }
 

@@ -59,17 +59,17 @@ bool captured_fits(const InputSpec& input, PyObject* object) {
 
 bool leaf_fits(const InputSpec& input, const Leaf& leaf, const Call& call) {
   if (input.scalar) {
-    return leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor && leaf.fits;
+    return leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor && leaf.fits();
   }
-  if ((leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor) || !leaf.fits ||
+  if ((leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor) || !leaf.fits() ||
       leaf.dtype != input.dtype || leaf.ndim != input.shape.size() ||
-      leaf.strided != input.strided) {
+      leaf.strided() != input.strided) {
     return false;
   }
   const uint64_t* words = call.words.begin() + leaf.word;
   for (size_t i = 0; i < input.shape.size(); ++i) {
     if (words[i] != static_cast<uint64_t>(input.shape[i])) return false;
-    if (leaf.strided && words[leaf.ndim + i] != static_cast<uint64_t>(input.strides[i])) {
+    if (leaf.strided() && words[leaf.ndim + i] != static_cast<uint64_t>(input.strides[i])) {
       return false;
     }
   }
@@ -96,7 +96,7 @@ bool source_writable(const Source& source, const Call& call) {
   if (source.captured != nullptr) {
     return PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject*>(source.captured));
   }
-  return call.leaves[static_cast<size_t>(source.leaf)].writable;
+  return call.leaves[static_cast<size_t>(source.leaf)].writable();
 }
 
 // A written input must be writable and share no memory with another input (bounds of the memory touched decide).
@@ -161,7 +161,7 @@ bool make_results(const Binding& binding, Frame* frame) {
     Result result;
     bool made;
     if (frame->tensor != nullptr) {
-      made = new_tensor(output, *frame->tensor, frame->example, &result);
+      made = new_tensor(output, *frame->tensor, &result);
     } else if (binding.spec.scalar_out[i]) {
       result.data = memory::allocate(output.bytes);
       made = result.data != nullptr;
@@ -282,6 +282,36 @@ class Builder {
   Frame& frame_;
 };
 
+Outcome kernel_failed(const Binding& binding, int32_t code) {
+  PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed with code %d",
+               binding.program->spec.name.c_str(), code);
+  return Outcome::Failed;
+}
+
+// The common small call, arrays in and one array out, without a frame.
+Outcome run_direct(const Binding& binding, const Call& call, PyObject** result) {
+  const ProgramSpec& program = binding.program->spec;
+  void* buffers[kDirect + 2];
+  void** next = buffers;
+  for (const Source& source : binding.spec.sources) {
+    *next++ = call.leaves[static_cast<size_t>(source.leaf)].data;
+  }
+  Result made;
+  if (!(call.tensor != nullptr ? new_tensor(program.outputs[0], *call.tensor, &made)
+                               : new_array(program.outputs[0], &made))) {
+    return Outcome::Failed;
+  }
+  next[0] = made.data;
+  next[1] = nullptr;
+  const int32_t code = program.entry(buffers);
+  if (__builtin_expect(code != 0, 0)) {
+    Py_DECREF(made.object);
+    return kernel_failed(binding, code);
+  }
+  *result = made.object;
+  return Outcome::Done;
+}
+
 PyObject* build_result(const Binding& binding, const Call& call, Frame* frame) {
   if (binding.spec.plain && (frame->tensor == nullptr || frame->tensor->api != nullptr)) {
     return std::exchange(frame->results[0], Result{}).object;
@@ -313,6 +343,9 @@ bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
 }
 
 Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result) {
+  if (binding.spec.direct && (call.tensor == nullptr || call.tensor->api != nullptr)) {
+    return run_direct(binding, call, result);
+  }
   Frame frame;
   const Outcome gathered = gather_inputs(binding, call, &frame);
   if (gathered != Outcome::Done) return gathered;
@@ -322,11 +355,7 @@ Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result
   }
   if (!make_results(binding, &frame)) return Outcome::Failed;
   const int32_t code = call_kernel(binding, call, threads, frame.buffers.begin());
-  if (__builtin_expect(code != 0, 0)) {
-    PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed with code %d",
-                 binding.program->spec.name.c_str(), code);
-    return Outcome::Failed;
-  }
+  if (__builtin_expect(code != 0, 0)) return kernel_failed(binding, code);
   *result = build_result(binding, call, &frame);
   return *result != nullptr ? Outcome::Done : Outcome::Failed;
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 namespace jitops {
@@ -42,6 +43,9 @@ inline uint64_t address(const void* pointer) { return reinterpret_cast<uintptr_t
 
 enum class LeafKind : uint8_t { Array, Tensor, NumpyScalar, WeakInt, WeakFloat, WeakComplex };
 
+// Of an array: not in C order; may be written; aligned, in native byte order and of a dtype that kernels know.
+constexpr uint8_t kStrided = 1, kWritable = 2, kFits = 4;
+
 // A dynamic argument of this call. Borrowed: the caller's references keep it alive.
 struct Leaf {
   PyObject* object;
@@ -50,9 +54,11 @@ struct Leaf {
   LeafKind kind;
   DType dtype;     // arrays, tensors, NumPy scalars
   uint8_t ndim;
-  bool strided : 1;
-  bool writable : 1;
-  bool fits : 1;   // aligned, native byte order, a dtype that kernels know
+  uint8_t form;    // kStrided | kWritable | kFits
+
+  bool strided() const { return (form & kStrided) != 0; }
+  bool writable() const { return (form & kWritable) != 0; }
+  bool fits() const { return (form & kFits) != 0; }
 };
 
 // Objects of a call: those compared by value, and those whose address is in the words and must stay alive with them.
@@ -91,11 +97,12 @@ class Inline {
     capacity_ = capacity;
   }
 
-  T* data_ = local_;
+  static_assert(std::is_trivially_copyable_v<T>, "elements start uninitialised and are copied bytewise");
+  T* data_ = reinterpret_cast<T*>(local_);
   size_t size_ = 0;
   size_t capacity_ = N;
   std::unique_ptr<T[]> heap_;
-  T local_[N];
+  alignas(T) unsigned char local_[N * sizeof(T)];
 };
 
 struct Call {
@@ -103,7 +110,7 @@ struct Call {
   Inline<Leaf, 16> leaves;
   Inline<CallObject, 8> objects;
   const TypeFacts* tensor = nullptr;  // kind of the first tensor of another library
-  bool matchable = true;              // false: some array is misaligned, byte-swapped or of a foreign dtype
+  uint8_t matchable = kFits;             // false: some array is misaligned, byte-swapped or of a foreign dtype
   std::vector<Ref> owned;             // exports of `__dlpack__`, alive for the call
 
   uint64_t hash() const;
