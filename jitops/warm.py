@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from jitops.errors import ArgumentError, CacheMiss
+from jitops.errors import ArgumentError, CacheMiss, CompileError
 from jitops.manifest import Job
 
 if TYPE_CHECKING:
@@ -42,21 +42,42 @@ def jobs_of_target(target: str, specs: Sequence[str]) -> list[Job]:
 def run_jobs(jobs: Sequence[Job], workers: int, check: bool) -> Iterator[dict[str, Any]]:
     """Do the jobs in this many processes, yielding each result as it is ready.
 
-    A result has op, spec, key, seconds, error and status: "compiled", "hit" (was on disk), "known",
-    "miss" (with check, which compiles nothing) or "failed".
+    A result has op, spec, key, seconds, error and status: what `op.compile` says ("compiled", "hit",
+    "known"), "miss" (with check, which compiles nothing) or "failed".
     """
     workers = min(workers, len(jobs))
     if workers == 1:
         yield from (_do(job, check) for job in jobs)
         return
+    lost = []
+    for job, result in _in_processes(jobs, workers, check):
+        if result is None:
+            lost.append(job)
+        else:
+            yield result
+    for job in lost:  # one of them killed its worker, and with it the pool: each alone now
+        ((_, result),) = _in_processes([job], 1, check)
+        yield result or _failed(job, CompileError("the process that compiled it died"))
+
+
+def _in_processes(
+    jobs: Sequence[Job], workers: int, check: bool
+) -> Iterator[tuple[Job, dict[str, Any] | None]]:
+    """Yield each job with its result; with None where the processes died first."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         pending = {pool.submit(_do, job, check): job for job in jobs}
         for future in as_completed(pending):
             error = future.exception()
-            yield future.result() if error is None else _failed(pending[future], error)
+            if isinstance(error, BrokenProcessPool):
+                yield pending[future], None
+            elif error is not None:
+                yield pending[future], _failed(pending[future], error)
+            else:
+                yield pending[future], future.result()
 
 
 def _do(job: Job, check: bool) -> dict[str, Any]:
