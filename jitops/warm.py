@@ -42,7 +42,7 @@ def jobs_of_target(target: str, specs: Sequence[str]) -> list[Job]:
 def run_jobs(jobs: Sequence[Job], workers: int, check: bool) -> Iterator[dict[str, Any]]:
     """Do the jobs in this many processes, yielding each result as it is ready.
 
-    A result has op, spec, key, seconds, error and status: what `op.compile` says ("compiled", "hit",
+    A result has op, spec, key, seconds, error and status: what op.compile says ("compiled", "hit",
     "known"), "miss" (with check, which compiles nothing) or "failed".
     """
     workers = min(workers, len(jobs))
