@@ -69,14 +69,16 @@ def ordered(strict: str, last: str) -> Rule:
     return run
 
 
-def extreme(strict: str) -> Rule:
-    """maximum (gt) or minimum (lt) in lexicographic order; the first NaN wins."""
+def extreme(strict: str, *, ignore_nan: bool = False) -> Rule:
+    """maximum (gt) or minimum (lt) in lexicographic order; the first NaN wins, or is ignored."""
+    last = "ge" if strict == "gt" else "le"
+    nan = test("isnan")
 
     def run(f: Recorder, a: Any, b: Any) -> Any:
-        nan = test("isnan")
-        last = "ge" if strict == "gt" else "le"
-        first = f.or_(nan(f, a), ordered(strict, last)(f, a, b))
-        return f.select(first, a, b)
+        first = ordered(strict, last)(f, a, b)
+        if ignore_nan:
+            return f.select(f.or_(nan(f, b), f.and_(first, f.invert(nan(f, a)))), a, b)
+        return f.select(f.or_(nan(f, a), first), a, b)
 
     return run
 
@@ -119,11 +121,10 @@ def power(f: Recorder, z: Any, w: Any) -> Any:
     if type(w) is Literal and w.value.imag == 0 and w.value.real in (0, 1, 2, 3):
         return _whole_power(f, z, int(w.value.real))
     zero = f.and_(f.eq(f.real(z), 0), f.eq(f.imag(z), 0))
-    one = f.and_(f.eq(f.real(w), 0), f.eq(f.imag(w), 0))
-    value = exp(f, f.mul(w, log(f, z)))
-    dtype = z.type.dtype
-    value = f.select(zero, Literal(0, dtype), value)
-    return f.select(one, Literal(1, dtype), value)
+    none = f.and_(f.eq(f.real(w), 0), f.eq(f.imag(w), 0))
+    at_zero = f.select(f.gt(f.real(w), 0), 0.0, Literal(math.nan, f.real(w).type.dtype))
+    value = f.select(zero, f.complex(at_zero, at_zero), exp(f, f.mul(w, log(f, z))))
+    return f.select(none, 1, value)
 
 
 def _whole_power(f: Recorder, z: Any, n: int) -> Any:
@@ -169,6 +170,30 @@ def tanh(f: Recorder, z: Any) -> Any:
     return f.complex(f.select(large, one, real), f.select(large, 0, f.div(t, d)))
 
 
+def tan(f: Recorder, z: Any) -> Any:
+    """``-i tanh(i z)``."""
+    re, im = parts(f, z)
+    turned = tanh(f, f.complex(f.neg(im), re))
+    return f.complex(f.imag(turned), f.neg(f.real(turned)))
+
+
+def exp2(f: Recorder, z: Any) -> Any:
+    return exp(f, f.mul(z, math.log(2)))
+
+
+def expm1(f: Recorder, z: Any) -> Any:
+    """By ``cos(y) = 1 - 2 sin(y/2)**2``, as NumPy's loop."""
+    re, im = parts(f, z)
+    half = f.sin(f.mul(im, 0.5))
+    real = f.sub(f.mul(f.expm1(re), f.cos(im)), f.mul(f.square(half), 2))
+    return f.complex(real, f.mul(f.exp(re), f.sin(im)))
+
+
+def log1p(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    return log(f, f.complex(f.add(re, 1), im))
+
+
 FUNCTIONS: dict[str, Rule] = {
     "exp": exp,
     "log": log,
@@ -179,5 +204,9 @@ FUNCTIONS: dict[str, Rule] = {
     "cos": cos,
     "sinh": sinh,
     "cosh": cosh,
+    "tan": tan,
     "tanh": tanh,
+    "exp2": exp2,
+    "expm1": expm1,
+    "log1p": log1p,
 }

@@ -1,8 +1,7 @@
-"""Functions made of other NumPy functions, and NumPy's own Python implementations where those trace as they are."""
+"""Functions made of other NumPy functions."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -301,72 +300,97 @@ def _as(x: Any, kind: Any) -> Any:
     return x if type(x) in (Tracer, Weak) or np.ndim(x) else kind(x)
 
 
-def numpys(name: str) -> Rule:
-    """NumPy's own Python implementation, with its helpers seeing tracers."""
-
-    def run(t: Any, *args: Any, **kwargs: Any) -> Any:
-        from jitops.trace.functions import find
-        from jitops.trace.intercept import rebound
-
-        function = find(name)
-        inner = getattr(function, "_implementation", function)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return rebound(t, inner, own=False)(*args, **kwargs)
-
-    return run
+def isclose_all(t: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
+    """`np.allclose`: a traced bool."""
+    return np.all(np.isclose(a, b, *args, **kwargs))
 
 
-def _static(name: str) -> Rule:
-    """Facts about types and shapes alone."""
-    return {
-        "shape": lambda t, a: t.array(a).shape,
-        "ndim": lambda t, a: t.array(a).ndim,
-        "size": lambda t, a, axis=None: _size(t.array(a), axis),
-        "iscomplexobj": lambda t, x: t.array(x).dtype.kind == "c",
-        "isrealobj": lambda t, x: t.array(x).dtype.kind != "c",
-        "result_type": lambda t, *a: result_dtype([_type_operand(t, v) for v in a]),
-        "can_cast": lambda t, f, to, casting="safe": np.can_cast(f.dtype, to, casting),
-        "common_type": lambda t, *a: _common_type([t.array(v).dtype for v in a]),
-        "min_scalar_type": lambda t, a: t.array(a).dtype,
-        "may_share_memory": lambda t, a, b, *_: _share(a, b),
-        "shares_memory": lambda t, a, b, *_: _share(a, b),
-    }[name]
+def array_equal(t: Any, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """A traced bool; False at once where the shapes differ."""
+    x, y = t.array(a1), t.array(a2)
+    if x.shape != y.shape:
+        return False
+    same = x == y
+    if equal_nan:
+        same = same | (np.isnan(x) & np.isnan(y))
+    return np.all(same)
 
 
-def _size(x: Tracer, axis: Any) -> int:
-    if axis is None:
-        return x.size
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    return int(np.prod([x.shape[a] for a in axes]))
+def array_equiv(t: Any, a1: Any, a2: Any) -> Any:
+    """As `array_equal`, where the shapes broadcast."""
+    try:
+        np.broadcast_shapes(np.shape(a1), np.shape(a2))
+    except ValueError:
+        return False
+    return np.all(t.array(a1) == a2)
 
 
-def _type_operand(t: Any, x: Any) -> Any:
-    return np.dtype(x) if isinstance(x, (type, str, np.dtype)) else t.operand(x)
+def piecewise(t: Any, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Every function is computed on all elements; the last condition that holds chooses."""
+    a = t.array(x)
+    single = not isinstance(condlist, (list, tuple)) or not np.ndim(condlist[0]) and a.ndim
+    conditions = [t.array(c) for c in ([condlist] if single else condlist)]
+    if len(funclist) == len(conditions) + 1:
+        rest = ~conditions[0]
+        for c in conditions[1:]:
+            rest = rest & ~c
+        conditions.append(rest)
+    out = np.zeros_like(a)
+    for condition, function in zip(conditions, funclist):
+        value = function(a, *args, **kw) if callable(function) else function
+        out = where(t, condition, t.wrap(t.atom(value, a.dtype)), out)
+    return out
 
 
-def _common_type(dtypes: list[np.dtype[Any]]) -> Any:
-    kinds = [np.dtype("float64") if d.kind in "iu" else d for d in dtypes]
-    return np.result_type(np.float16, *kinds).type
+def meshgrid(
+    t: Any, *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Any, ...]:
+    """Coordinate arrays of a grid."""
+    lines = [np.ravel(t.array(x)) for x in xi]
+    n = len(lines)
+    places = list(range(n))
+    if indexing == "xy" and n > 1:
+        places[:2] = [1, 0]
+    grids = [x.reshape([-1 if a == p else 1 for a in range(n)]) for x, p in zip(lines, places)]
+    if not sparse:
+        grids = list(np.broadcast_arrays(*grids))
+    return tuple(g.copy() for g in grids) if copy else tuple(grids)
 
 
-def _share(a: Any, b: Any) -> bool:
-    return type(a) is Tracer and type(b) is Tracer and a.cell is b.cell
+def kron(t: Any, a: Any, b: Any) -> Any:
+    """The Kronecker product."""
+    x, y = t.array(a), t.array(b)
+    n = max(x.ndim, y.ndim)
+    x, y = (v.reshaped((1,) * (n - v.ndim) + v.shape) for v in (x, y))
+    inner = [size for pair in zip(x.shape, (1,) * n) for size in pair]
+    outer = [size for pair in zip((1,) * n, y.shape) for size in pair]
+    out = np.multiply(x.reshape(inner), y.reshape(outer))
+    return out.reshape([i * j for i, j in zip(x.shape, y.shape)])
 
 
-FACTS = """shape ndim size iscomplexobj isrealobj result_type can_cast common_type min_scalar_type
-may_share_memory shares_memory""".split()
+def block(t: Any, arrays: Any) -> Any:
+    """Nested lists of blocks, joined from the innermost list (last axis) outwards."""
 
-NUMPYS = """isclose allclose array_equal array_equiv sinc angle diff ediff1d gradient trapezoid trapz cross
-linalg.cross kron meshgrid unwrap vander polyval fix isposinf isneginf iscomplex isreal cov corrcoef
-append block apply_along_axis apply_over_axes linalg.norm linalg.vector_norm linalg.matrix_norm i0 delete insert
-resize trim_zeros take_along_axis compress extract polyadd polysub polymul polyder polyint
-nan_to_num cumulative_sum cumulative_prod piecewise tril_indices_from triu_indices_from
-diag_indices_from iscomplexobj vecdot linalg.cond diagflat ix_ place put put_along_axis""".split()
+    def depth(x: Any) -> int:
+        return 1 + max(map(depth, x)) if isinstance(x, list) else 0
+
+    def leaves(x: Any) -> list[Any]:
+        return [v for item in x for v in leaves(item)] if isinstance(x, list) else [t.array(x)]
+
+    levels = depth(arrays)
+    ndim = max(levels, *(v.ndim for v in leaves(arrays)))
+
+    def joined(x: Any, level: int) -> Any:
+        if isinstance(x, list):
+            return np.concatenate([joined(v, level + 1) for v in x], axis=-(levels - level))
+        v = t.array(x)
+        return v.reshaped((1,) * (ndim - v.ndim) + v.shape)
+
+    out = joined(arrays, 0)
+    return out.copy() if not levels else out
+
 
 TABLE: dict[str, Rule] = {
-    **{name: numpys(name) for name in NUMPYS},
-    **{name: _static(name) for name in FACTS},
     "where": where,
     "clip": clip,
     "round": round_,
@@ -380,6 +404,13 @@ TABLE: dict[str, Rule] = {
     "correlate": correlate,
     "pad": pad,
     "nan_to_num": nan_to_num,
+    "allclose": isclose_all,
+    "array_equal": array_equal,
+    "array_equiv": array_equiv,
+    "piecewise": piecewise,
+    "meshgrid": meshgrid,
+    "kron": kron,
+    "block": block,
 }
 
 MUTATING: dict[str, Rule] = {

@@ -9,8 +9,8 @@ import numpy as np
 
 from jitops.graph.graph import Literal
 from jitops.trace.manipulation import copied, stacked
-from jitops.trace.promotion import result_dtype
-from jitops.trace.session import DTYPES, contains_traced, supported
+from jitops.trace.numpys import Broadcast
+from jitops.trace.promotion import DTYPES, contains_traced, result_dtype, supported
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
 
@@ -266,6 +266,8 @@ def scalar_like(t: Any, value: Any, dtype: Any) -> Any:
 
 
 MAKERS: dict[str, Maker] = {
+    "broadcast": Broadcast,
+
     "zeros": _filled_with(0),
     "ones": _filled_with(1),
     "empty": _filled_with(0),
@@ -294,3 +296,7 @@ MAKERS: dict[str, Maker] = {
     "bartlett": plain("bartlett"),
     "kaiser": plain("kaiser"),
 }
+
+# Those that dispatch by themselves where an argument is traced.
+DISPATCHED = "zeros_like ones_like empty_like full_like linspace logspace geomspace".split()
+TABLE: dict[str, Maker] = {name: MAKERS[name] for name in DISPATCHED}

@@ -11,7 +11,7 @@ import numpy as np
 from jitops.graph.graph import Literal
 from jitops.graph.ops import kind_of
 from jitops.trace import complexes
-from jitops.trace.recorder import BOOL, Recorder
+from jitops.trace.recorder import BOOL, FLOAT32, Recorder
 
 Rule = Callable[..., Any]
 
@@ -67,7 +67,8 @@ def _reciprocal_int(f: Recorder, x: Any) -> Any:
     one = f.eq(x, 1)
     if _kind(x) == "i":
         one = f.or_(one, f.eq(x, -1))
-    zero = np.reciprocal(np.zeros(1, x.type.dtype))[0] if x.type.dtype.itemsize else 0
+    with np.errstate(all="ignore"):
+        zero = np.reciprocal(np.zeros(1, x.type.dtype))[0]  # what the machine's division gives
     return f.select(one, x, f.select(f.eq(x, 0), Literal(zero, x.type.dtype), 0))
 
 
@@ -83,9 +84,59 @@ def _logaddexp(log1p: str, exp: str, at_equal: float, scale: float) -> Rule:
 
 
 def _spacing(f: Recorder, x: Any) -> Any:
-    away = f.nextafter(x, f.copysign(f.broadcast(Literal(math.inf, x.type.dtype), x.type.shape), x))
-    nan = Literal(math.nan, x.type.dtype)
-    return f.select(f.isfinite(x), f.sub(away, x), nan)
+    """The distance to the next value away from zero; NumPy's float16 loop goes up always."""
+    away = f.broadcast(Literal(math.inf, x.type.dtype), x.type.shape)
+    if x.type.dtype.itemsize > 2:
+        away = f.copysign(away, x)
+    step = f.sub(f.nextafter(x, away), x)
+    return f.select(f.isfinite(x), step, Literal(math.nan, x.type.dtype))
+
+
+# per bits of a float: integer bits, explicit mantissa bits, exponent bias, scale for subnormals
+FORMATS = {4: ("int32", 23, 127, 24), 8: ("int64", 52, 1023, 53)}
+
+
+def _by_float32(rule: Rule) -> Rule:
+    """float16 by way of float32, where its values and scales are exact."""
+
+    def run(f: Recorder, x: Any, *rest: Any) -> Any:
+        dtype = x.type.dtype
+        if dtype.itemsize > 2:
+            return rule(f, x, *rest)
+        out = rule(f, f.cast(x, FLOAT32), *rest)
+        return (f.cast(out[0], dtype), out[1]) if isinstance(out, tuple) else f.cast(out, dtype)
+
+    return run
+
+
+def _ldexp(f: Recorder, x: Any, n: Any) -> Any:
+    """Three exact scalings, so that only the last one rounds (musl's scalbn)."""
+    bits, mantissa, bias, extra = FORMATS[x.type.dtype.itemsize]
+    shape = max(x.type.shape, n.type.shape, key=len)
+    x = f.broadcast(x, shape)
+    n = f.cast(f.maximum(f.minimum(n, 4 * bias), -4 * bias), np.dtype(bits))
+    down, up = bias - 1 - extra, bias
+    for _ in range(2):
+        low, high = f.lt(n, 1 - bias), f.gt(n, bias)
+        x = f.select(low, f.mul(x, 2.0**-down), f.select(high, f.mul(x, 2.0**up), x))
+        n = f.select(low, f.add(n, down), f.select(high, f.sub(n, up), n))
+    n = f.maximum(f.minimum(n, bias), 1 - bias)
+    scale = f.bitcast(f.shl(f.add(n, bias), mantissa), dtype=x.type.dtype.name)
+    return f.mul(x, scale)
+
+
+def _frexp(f: Recorder, x: Any) -> tuple[Any, Any]:
+    bits, mantissa, bias, _ = FORMATS[x.type.dtype.itemsize]
+    tiny = f.lt(f.abs(x), float(np.finfo(x.type.dtype).tiny))
+    scaled = f.select(tiny, f.mul(x, 2.0 ** (mantissa + 2)), x)
+    word = f.bitcast(scaled, dtype=bits)
+    field = (1 << (bias.bit_length() + 1)) - 1
+    exponent = f.sub(f.and_(f.shr(word, mantissa), field), bias - 1)
+    exponent = f.select(tiny, f.sub(exponent, mantissa + 2), exponent)
+    word = f.or_(f.and_(word, ~(field << mantissa)), (bias - 1) << mantissa)
+    plain = f.or_(f.eq(x, 0), f.invert(f.isfinite(x)))
+    fraction = f.select(plain, x, f.bitcast(word, dtype=x.type.dtype.name))
+    return fraction, f.cast(f.select(plain, 0, exponent), np.dtype("int32"))
 
 
 def _modf(f: Recorder, x: Any) -> tuple[Any, Any]:
@@ -180,6 +231,8 @@ RULES: dict[str, Rule] = {
     "nextafter": _direct("nextafter"),
     "spacing": _spacing,
     "modf": _modf,
+    "ldexp": _by_float32(_ldexp),
+    "frexp": _by_float32(_frexp),
     "logaddexp": _logaddexp("log1p", "exp", math.log(2), 1),
     "logaddexp2": _logaddexp("log1p", "exp2", 1, 1 / math.log(2)),
     "bitwise_and": _direct("and"),
@@ -201,8 +254,8 @@ RULES: dict[str, Rule] = {
     "logical_not": lambda f, x: f.invert(_truth(f, x)),
     "maximum": _by_kind(c=complexes.extreme("gt"), n="maximum"),
     "minimum": _by_kind(c=complexes.extreme("lt"), n="minimum"),
-    "fmax": _by_kind(f="fmax", i="fmax", u="fmax", b="fmax"),
-    "fmin": _by_kind(f="fmin", i="fmin", u="fmin", b="fmin"),
+    "fmax": _by_kind(c=complexes.extreme("gt", ignore_nan=True), n="fmax"),
+    "fmin": _by_kind(c=complexes.extreme("lt", ignore_nan=True), n="fmin"),
     "isnan": _sign_test("isnan"),
     "isinf": _sign_test("isinf"),
     "isfinite": _sign_test("isfinite"),

@@ -7,18 +7,28 @@ from typing import Any
 
 import numpy as np
 
-from jitops.trace import composed, linalg, manipulation, methods, reductions, statistics
+from jitops.trace import composed, creation, linalg, manipulation, methods, numpys, reductions, statistics
 from jitops.trace.manipulation import stacked
 from jitops.trace.masked import Masked
 from jitops.trace.raising import unsupported
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
 
-__all__ = ["METHODS", "SPECIAL_UFUNCS", "TABLE", "UFUNC_METHODS", "VIEWS", "dispatch", "stacked"]
+__all__ = [
+    "ATTRIBUTES",
+    "METHODS",
+    "SPECIAL_UFUNCS",
+    "TABLE",
+    "UFUNC_METHODS",
+    "VIEWS",
+    "dispatch",
+    "stacked",
+]
 
 Rule = Callable[..., Any]
 
 METHODS = methods.METHODS
+ATTRIBUTES = methods.ATTRIBUTES
 UFUNC_METHODS = reductions.UFUNC_METHODS
 
 
@@ -37,7 +47,13 @@ def _by_function(*tables: dict[str, Rule]) -> dict[Any, Rule]:
 
 VIEWS = _by_function(manipulation.VIEWS, linalg.VIEWS, composed.MUTATING)
 TABLE = _by_function(
-    reductions.TABLE, statistics.TABLE, manipulation.TABLE, linalg.TABLE, composed.TABLE
+    creation.TABLE,
+    numpys.TABLE,
+    reductions.TABLE,
+    statistics.TABLE,
+    manipulation.TABLE,
+    linalg.TABLE,
+    composed.TABLE,
 )
 SPECIAL_UFUNCS = _by_function(linalg.UFUNCS)
 HINTS = _by_function(composed.HINTS)  # type: ignore[arg-type]

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from jitops.trace.creation import MAKERS
+from jitops.trace.numpys import Broadcast, Converter
 from jitops.trace.raising import unsupported
-from jitops.trace.session import DTYPES
+from jitops.trace.promotion import DTYPES
 
 ACTIVE: ContextVar[Any] = ContextVar("jitops_trace", default=None)
 
@@ -55,6 +56,21 @@ def _maker(original: Any, rule: Callable[..., Any]) -> tuple[Any, Any]:
     return attribute, direct
 
 
+def _bound(original: Any, kind: Any) -> Any:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        trace = ACTIVE.get()
+        return original(*args, **kwargs) if trace is None else kind(trace, *args, **kwargs)
+
+    return run
+
+
+def _internal() -> dict[Any, Any]:
+    """Types of NumPy that its own Python functions call with arrays."""
+    core = getattr(np, "_core", None)  # NumPy 2
+    found = getattr(getattr(core, "_multiarray_umath", None), "_array_converter", None)
+    return {np.broadcast: Broadcast} | ({} if found is None else {found: Converter})
+
+
 def _random(name: str, original: Any) -> Any:
     @functools.wraps(original, updated=())
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -79,6 +95,8 @@ class Interception:
         self.wrappers = {n: attribute for n, (attribute, _) in makers.items()}
         self.by_id = {id(self.originals[n]): direct for n, (_, direct) in makers.items()}
         self.by_id.update({id(attribute): direct for attribute, direct in makers.values()})
+        for function, kind in _internal().items():
+            self.by_id[id(function)] = _bound(function, kind)
         self._random: dict[str, Any] = {}
         self._random_wrappers: dict[str, Any] = {}
 

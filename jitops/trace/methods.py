@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from jitops.graph.types import strides_of
 from jitops.trace.manipulation import copied
+from jitops.trace.promotion import supported
 from jitops.trace.raising import branch
 from jitops.trace.tracer import Tracer
 
@@ -39,7 +41,6 @@ def astype(
     copy: bool = True,
 ) -> Tracer:  # fmt: skip
     """A copy in another dtype."""
-    from jitops.trace.session import supported
     from jitops.trace.ufunc import result_strides
 
     t = x.session
@@ -113,6 +114,45 @@ def _sorted(x: Tracer, *args: Any, **kwargs: Any) -> None:
     x[...] = np.sort(x, *args, **kwargs)
 
 
+class Flat:
+    """``x.flat``: the elements in C order, read and written through."""
+
+    def __init__(self, x: Tracer) -> None:
+        self._x = x
+
+    def __len__(self) -> int:
+        return self._x.size
+
+    def __iter__(self) -> Any:
+        return iter(np.ravel(self._x))
+
+    def __getitem__(self, key: Any) -> Any:
+        return np.ravel(self._x)[key]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        line = copied(self._x.session, np.ravel(self._x))
+        line[key] = value
+        self._x[...] = line.reshape(self._x.shape)
+
+
+class Flags:
+    """``x.flags``: what the layout says."""
+
+    def __init__(self, x: Tracer) -> None:
+        self.c_contiguous = self.contiguous = x.strides == strides_of(x.shape, x.itemsize)
+        self.f_contiguous = x.strides[::-1] == strides_of(x.shape[::-1], x.itemsize)
+        self.fnc = self.f_contiguous and not self.c_contiguous
+        self.forc = self.f_contiguous or self.c_contiguous
+        self.writeable = x.writable() and not x.scalar
+        self.owndata = x.parent is None
+        self.aligned = True
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name.lower())
+
+
+ATTRIBUTES: dict[str, Method] = {"flat": Flat, "flags": Flags}
+
 NAMES = """sum prod mean var std min max argmin argmax any all cumsum cumprod ptp round dot take repeat
 swapaxes squeeze ravel diagonal trace choose compress nonzero searchsorted argsort put""".split()
 
@@ -136,7 +176,6 @@ METHODS: dict[str, Method] = {
 }
 
 WAY_OUT = {
-    "flat": "Use x.reshape(-1), which is a view where NumPy makes one.",
     "tofile": "Write the result outside of the op.",
     "tobytes": "Do this outside of the op.",
     "resize": "Use np.pad, np.tile or a slice: shapes are fixed in the op.",

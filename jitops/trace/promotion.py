@@ -7,9 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from jitops.graph.ops import kind_of
+from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL, INT64
 from jitops.trace.tracer import Tracer
 from jitops.trace.weak import KERNEL_DTYPES, Weak
+
+DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64"
+    " complex64 complex128".split()
+)
+
 
 KINDS = {int: "iufcV", float: "fcV", complex: "c"}
 
@@ -48,3 +56,26 @@ def _raised(dtype: np.dtype[Any], kind: type) -> np.dtype[Any]:
     if kind is complex and dtype.kind == "f":
         return np.result_type(dtype, np.complex64)
     return KERNEL_DTYPES[kind]
+
+
+def contains_traced(x: Any) -> bool:
+    """Whether a nested list or tuple holds a traced value."""
+    for item in x:
+        kind = type(item)
+        if kind is Tracer or kind is Weak:
+            return True
+        if kind in (list, tuple) and contains_traced(item):
+            return True
+    return False
+
+
+def supported(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
+    """The dtype in native byte order, or the error that names the argument."""
+    if dtype.name not in DTYPES or kind_of(dtype) not in "biufc":
+        raise unsupported(
+            f"{name} has a dtype that jitops does not compile",
+            "Convert it first, for example with x.astype('float64').",
+            found=str(dtype),
+            accepted="bool, integers, float16, bfloat16, float32, float64, complex64, complex128",
+        )
+    return dtype if dtype.isnative else dtype.newbyteorder("=")

@@ -126,8 +126,9 @@ def _fold(
     accumulator = wide(dtype) if identity is not None else dtype
     atom = t.cast(t.cast(x.read(), dtype), accumulator)
     if where is not True:
+        fill = start if identity is None else identity
         mask = t.broadcast(t.cast(t.array(where).read(), BOOL), x.shape)
-        atom = t.emit("select", mask, atom, t.atom(start, accumulator))
+        atom = t.emit("select", mask, atom, t.atom(fill, accumulator))
     if name in ("fmax", "fmin") and dtype.kind == "f":
         atom = _fold_ignoring_nan(t, op, atom, axes, start)
     elif axes and 0 in (x.shape[a] for a in axes):

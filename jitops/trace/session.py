@@ -8,19 +8,13 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Atom, Literal, Var
-from jitops.graph.ops import kind_of
 from jitops.graph.types import ArrayType
 from jitops.trace import functions, indexing, ufunc
+from jitops.trace.promotion import contains_traced, supported
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
 from jitops.trace.recorder import Recorder
 from jitops.trace.tracer import KNOWN_LIMIT, Cell, Tracer
 from jitops.trace.weak import INT64_RANGE, KERNEL_DTYPES, Weak
-
-DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64"
-    " complex64 complex128".split()
-)
-
 
 class Param:
     """A parameter of the graph and where its value comes from.
@@ -48,6 +42,7 @@ class Trace(Recorder):
     """The state of tracing one call; the tracers refer to it."""
 
     methods = functions.METHODS
+    attributes = functions.ATTRIBUTES
     way_out = functions.WAY_OUT
     special_ufuncs = functions.SPECIAL_UFUNCS
     ufunc_methods = functions.UFUNC_METHODS
@@ -299,29 +294,6 @@ class Trace(Recorder):
         if isinstance(x, np.ndarray):
             self.capture(x).cell.touched()
         raise TypeError("return arrays must be of ArrayType")
-
-
-def contains_traced(x: Any) -> bool:
-    """Whether a nested list or tuple holds a traced value."""
-    for item in x:
-        kind = type(item)
-        if kind is Tracer or kind is Weak:
-            return True
-        if kind in (list, tuple) and contains_traced(item):
-            return True
-    return False
-
-
-def supported(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
-    """The dtype in native byte order, or the error that names the argument."""
-    if dtype.name not in DTYPES or kind_of(dtype) not in "biufc":
-        raise unsupported(
-            f"{name} has a dtype that jitops does not compile",
-            "Convert it first, for example with x.astype('float64').",
-            found=str(dtype),
-            accepted="bool, integers, float16, bfloat16, float32, float64, complex64, complex128",
-        )
-    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def leaked(x: Any) -> Exception:

@@ -159,6 +159,15 @@ class Tracer:
     def shape(self) -> tuple[int, ...]:
         return self.type.shape
 
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        if self.cell.origin != "fresh":
+            raise unsupported("cannot set the shape of an argument", "Use x.reshape(shape).")
+        view = np.reshape(self, shape)
+        base = Tracer(self.session, self.type, self.cell, parent=self.parent, view=self.lens)
+        self.parent, self.lens, self.type = base, view.lens, view.type
+        self._version = -1
+
     @property
     def dtype(self) -> np.dtype[Any]:
         return self.type.dtype
@@ -223,6 +232,9 @@ class Tracer:
         method = self.session.methods.get(name)
         if method is not None:
             return lambda *args, **kwargs: method(self, *args, **kwargs)
+        attribute = self.session.attributes.get(name)
+        if attribute is not None:
+            return attribute(self)
         if hasattr(np.ndarray, name) and not name.startswith("__"):
             raise unsupported(
                 f"ndarray.{name} is not supported in a traced function",
