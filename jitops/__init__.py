@@ -1,1 +1,11 @@
 """Plain NumPy functions, compiled once for exactly this machine."""
+
+from __future__ import annotations
+
+from jitops.api import Op, jitop, spec
+from jitops.errors import JitopsError
+from jitops.process import config, configure, options
+
+__version__ = "0.1.0"
+
+__all__ = ["JitopsError", "Op", "config", "configure", "jitop", "options", "spec"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -34,7 +33,7 @@ def link(objects: bytes) -> bytes:
 
 def _linker() -> tuple[str, tuple[str, ...]]:
     for name, flags in LINKERS:
-        path = shutil.which(name, path=os.environ.get("PATH"))
+        path = shutil.which(name)
         if path:
             return path, flags
     names = ", ".join(name for name, _ in LINKERS)

@@ -9,24 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
+from jitops.errors import CompileError
+from jitops.runtime import TOOLCHAIN, TRIPLES
 
 
-def target_text(cpu: Mapping[str, Any]) -> str:
-    """The target's part of the cache key: triple, CPU name, detected features."""
-    features = ",".join(sorted(cpu["features"]))
-    return f"{TRIPLES[cpu['arch']]} cpu={cpu['name']} features={features}"
+# Instruction sets that a hypervisor may hide although the CPU's name implies them. LLVM's other features describe
+# the ABI ("64bit-mode") or tuning ("fast-…") and stay as the name has them.
+MASKABLE = (
+    "adx", "aes", "amx", "avx", "bf16", "bmi", "dotprod", "f16c", "fma", "fp16", "fullfp16", "gfni", "i8mm",
+    "lse", "lzcnt", "movbe", "pclmul", "popcnt", "rdrnd", "rdseed", "sha", "sm4", "sse3", "sse4", "ssse3", "sve",
+    "tbm", "vaes", "vpclmul", "xop",
+)  # fmt: skip
 
 
 def tvm_target(cpu: Mapping[str, Any]) -> Any:
     """The TVM target for a detected CPU."""
     import tvm
 
+    if not TOOLCHAIN.startswith(f"apache-tvm {tvm.__version__}"):
+        raise CompileError(
+            "another TVM than jitops was made for",
+            found=f"apache-tvm {tvm.__version__}",
+            accepted=TOOLCHAIN,
+            way_out="Install jitops' own requirements, for example with `pip install jitops`.",
+        )
     base = {"kind": "llvm", "mtriple": TRIPLES[cpu["arch"]], "mcpu": cpu["name"]}
     implied = set(_implied(tvm.target.Target(base)))
     detected = set(cpu["features"])
-    known = implied | detected
-    attrs = [f"+{f}" for f in sorted(detected)] + [f"-{f}" for f in sorted(known - detected)]
+    hidden = {f for f in implied - detected if f.startswith(MASKABLE)}
+    attrs = [f"+{f}" for f in sorted(detected)] + [f"-{f}" for f in sorted(hidden)]
     return tvm.target.Target({**base, "mattr": attrs})
 
 

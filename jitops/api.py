@@ -1,0 +1,237 @@
+"""`jitop` and `Op`: what a user decorates with, and what comes out.
+
+An `Op` is the native dispatcher (the way of a hit) joined to the pipeline (the way of a miss).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from jitops._native import Dispatcher, Value
+from jitops.arguments import Call, parameters_of, static_names_of
+from jitops.cache.explain import describe, nearest
+from jitops.config import COMPILE_MODES
+from jitops.errors import ArgumentError
+from jitops.graph.types import Spec
+from jitops.pipeline import Bound, Request, bind, key_of, traced_request
+from jitops.process import RUNTIME
+from jitops.runtime import Runtime
+from jitops.trace import is_traced
+
+__all__ = ["Compiled", "Explanation", "Op", "Stats", "jitop", "spec"]
+
+
+class Stats(dict[str, int]):
+    """Counts of one op in this process: hits, misses, compiles, loads.
+
+    hits: calls that went straight to a kernel. misses: calls that had to be bound first.
+    compiles: kernels compiled here. loads: kernels taken from the cache.
+    """
+
+
+class Compiled:
+    """The outcome of `Op.compile`: the key, "compiled", "loaded" or "known", and the seconds spent."""
+
+    __slots__ = ("key", "seconds", "status")
+
+    def __init__(self, key: str, status: str, seconds: float) -> None:
+        self.key = key
+        self.status = status
+        self.seconds = seconds
+
+    def __repr__(self) -> str:
+        return f"Compiled({self.status} {self.key[:12]} in {self.seconds * 1e3:.1f} ms)"
+
+
+class Explanation:
+    """What a call would do, and why; `print` it.
+
+    status: "known" to this process, "stored" in the cache, or "missing".
+    key: the digest. differences: where the nearest stored key differs. graph: the canonical text.
+    """
+
+    __slots__ = ("differences", "graph", "key", "name", "status")
+
+    def __init__(
+        self, name: str, status: str, key: str, graph: str, differences: Sequence[str]
+    ) -> None:
+        self.name = name
+        self.status = status
+        self.key = key
+        self.graph = graph
+        self.differences = list(differences)
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}: {self.status}, key {self.key[:16]}"]
+        if self.differences:
+            lines.append("nearest stored entry differs in:")
+            lines.extend(f"  {line}" for line in self.differences)
+        return "\n".join([*lines, self.graph])
+
+    __repr__ = __str__
+
+
+class Op(Dispatcher):
+    """A NumPy function that runs as native code; made by `jitop`.
+
+    Call it as the function it wraps. Arguments: arrays of NumPy, PyTorch, JAX and others that
+    speak DLPack (CPU), NumPy and Python numbers, nested in tuples, lists and dicts; strings, None,
+    bools and the parameters named in ``static`` are part of the signature.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        runtime: Runtime,
+        *,
+        static: Sequence[str] = (),
+        compile: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        name = getattr(fn, "__name__", type(fn).__name__)
+        super().__init__(name, self._miss, static, parameters_of(fn), threads)
+        self.__name__ = name
+        self.__qualname__ = getattr(fn, "__qualname__", name)
+        self.__module__ = getattr(fn, "__module__", None) or "__main__"
+        self.__doc__ = getattr(fn, "__doc__", None)
+        self.__wrapped__ = fn
+        self._runtime = runtime
+        self._static = frozenset(static)
+        self._mode = compile
+        self._counts = {"misses": 0, "compiles": 0, "loads": 0}
+
+    @property
+    def eager(self) -> Callable[..., Any]:
+        """The undecorated function: what every result is measured against."""
+        fn: Callable[..., Any] = self.__wrapped__
+        return fn
+
+    def stats(self) -> Stats:
+        """Counts of hits, misses, compiles and loads so far."""
+        return Stats(hits=self.hits, **self._counts)
+
+    def compile(self, *args: Any, **kwargs: Any) -> Compiled:
+        """Make ready for such arguments without running: arrays, numbers, or `jitops.spec` objects."""
+        started = time.perf_counter()
+        call = Call(self, args, kwargs)
+        bound = self._bind(call)
+        self.insert(args, kwargs, bound.binding)
+        return Compiled(bound.key.digest, bound.status, time.perf_counter() - started)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """Say what calling with these arguments would do: hit or miss, and what a miss differs in."""
+        request = self._request(Call(self, args, kwargs))
+        traced, layouts = traced_request(request)
+        runtime = self._runtime
+        key = key_of(traced, layouts, runtime)
+        store, _ = runtime.store()
+        differences: list[str] = []
+        if runtime.loaded(key.digest) is not None:
+            status = "known"
+        elif store.has(key):
+            status = "stored"
+        else:
+            status = "missing"
+            other = nearest(store, key)
+            differences = describe(key.diff(other)) if other is not None else []
+        return Explanation(self.__name__, status, key.digest, str(traced.graph), differences)
+
+    def reset(self) -> None:
+        """Forget all signatures: globals and closures are read again at the next call."""
+        self.clear()
+
+    def __repr__(self) -> str:
+        return f"<jitop {self.__qualname__}, {self.size} signatures>"
+
+    def _miss(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._runtime.config.disable or _inside_trace(args, kwargs):
+            return Value(self.eager(*args, **kwargs))
+        self._counts["misses"] += 1
+        call = Call(self, args, kwargs)
+        if call.copied:
+            return Value(self._run_on_copies(call))
+        bound = self._bind(call)
+        reason = call.unfit_for(bound.traced)
+        if reason:
+            self._runtime.log.once(f"eager {self.__qualname__} {reason}",
+                                   "op %s runs in NumPy: %s", self.__qualname__, reason)
+            return Value(self.eager(*args, **kwargs))
+        return bound.binding
+
+    def _run_on_copies(self, call: Call) -> Any:
+        """Arguments that no kernel can read where they are: copied in, and back if written."""
+        bound = self._bind(call)
+        self.insert(call.args, call.kwargs, bound.binding)
+        result = self(*call.args, **call.kwargs)
+        call.copy_back(bound.traced)
+        return result
+
+    def _request(self, call: Call) -> Request:
+        mode = self._mode or self._runtime.config.compile
+        return Request(
+            self.__name__, self.eager, call.traceable_args, call.traceable_kwargs,
+            call.kinds, call.layouts, self._static, mode,
+        )  # fmt: skip
+
+    def _bind(self, call: Call) -> Bound:
+        bound = bind(self._request(call), self._runtime)
+        if bound.status != "known":
+            self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
+        return bound
+
+
+def _inside_trace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """An op called by an op that is being traced is part of it."""
+    return any(map(is_traced, args)) or any(map(is_traced, kwargs.values()))
+
+
+@overload
+def jitop(fn: Callable[..., Any], /) -> Op: ...
+@overload
+def jitop(
+    *, static: str | Sequence[str] = (), compile: str | None = None, threads: int | None = None
+) -> Callable[[Callable[..., Any]], Op]: ...
+def jitop(
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    static: str | Sequence[str] = (),
+    compile: str | None = None,
+    threads: int | None = None,
+) -> Any:
+    """Compile a NumPy function for this machine, on first use of each signature, and keep it.
+
+    static: parameters whose values are part of the signature (an axis, a mode); they must be hashable.
+    compile: on a miss, "now" (default) or "never" (CacheMiss); None: as `jitops.config.compile`.
+    threads: the most threads a call may use; None: as configured.
+
+    Raises ArgumentError where an option does not fit the function.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Op:
+        if isinstance(fn, Op):
+            return fn
+        if not callable(fn):
+            raise ArgumentError(
+                "jitop decorates functions", found=type(fn).__name__, accepted="a function"
+            )
+        names = static_names_of(fn, static)
+        return Op(fn, RUNTIME, static=names, compile=compile, threads=threads)
+
+    if compile is not None and compile not in COMPILE_MODES:
+        raise ArgumentError("jitop(compile=…)", found=repr(compile), accepted=", ".join(COMPILE_MODES))
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise ArgumentError("jitop(threads=…)", found=repr(threads), accepted="a positive int or None")
+    return decorate if fn is None else decorate(fn)
+
+
+def spec(shape: int | Sequence[int], dtype: Any = "float64") -> Spec:
+    """An array argument that is not there yet, for `Op.compile` and `Op.explain`.
+
+    shape: an int or a sequence of ints. dtype: as `numpy.dtype` takes it.
+    """
+    return Spec(shape, np.dtype(dtype))

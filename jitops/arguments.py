@@ -1,0 +1,121 @@
+"""One call's arguments, as the pipeline needs them: leaves, layouts, and copies of what no kernel reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitops.errors import ArgumentError
+from jitops.graph.types import Shape, Spec
+from jitops.trace import Traced
+
+_CODE_VARARGS, _CODE_VARKEYWORDS = 0x04, 0x08
+
+
+class Call:
+    """The arguments of a call, flattened.
+
+    args, kwargs: the arguments; unaligned and byte-swapped arrays replaced by plain copies (`copied`).
+    traceable_args, traceable_kwargs: the same with tensors of other libraries replaced by specs.
+    kinds, layouts: of each dynamic leaf, in call order; see `jitops.pipeline.Request`.
+    """
+
+    def __init__(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        leaves = op.leaves(args, kwargs)
+        swapped: dict[int, Any] = {}
+        for leaf in leaves:
+            if leaf[1] == "array" and not _fits(leaf):
+                swapped[id(leaf[0])] = _plain_copy(leaf[0])
+        self.copied = [(leaf[0], swapped[id(leaf[0])]) for leaf in leaves if id(leaf[0]) in swapped]
+        self.args = replaced(args, swapped) if swapped else args
+        self.kwargs = replaced(kwargs, swapped) if swapped else kwargs
+        self.leaves = op.leaves(self.args, self.kwargs) if swapped else leaves
+        self.kinds = [leaf[1] for leaf in self.leaves]
+        self.layouts: list[Shape | None] = [leaf[4] for leaf in self.leaves]
+        specs = {id(o): Spec(shape, dtype) for o, k, dtype, shape, *_ in self.leaves if k == "tensor"}
+        self.traceable_args = replaced(self.args, specs) if specs else self.args
+        self.traceable_kwargs = replaced(self.kwargs, specs) if specs else self.kwargs
+
+    def unfit_for(self, traced: Traced) -> str:
+        """Why a kernel may not run on these very arguments; empty when it may."""
+        arrays = [leaf for leaf in self.leaves if leaf[1] == "array"]
+        for number, param in enumerate(traced.params):
+            kind, source = param.source
+            if kind != "leaf":
+                continue
+            leaf = self.leaves[source]
+            low, high = param.low, param.high
+            if leaf[1] == "int" and low is not None and high is not None:
+                if not low <= leaf[0] <= high:
+                    return f"{param.name} = {leaf[0]} does not fit in {low}..{high}"
+            if number not in traced.mutated or leaf[1] != "array":
+                continue
+            if not leaf[6]:
+                return f"{param.name} is written but read-only"
+            others = [other for other in arrays if other is not leaf]
+            if any(np.may_share_memory(leaf[0], other[0]) for other in others):
+                return f"{param.name} is written and shares memory with another argument"
+        return ""
+
+    def copy_back(self, traced: Traced) -> None:
+        """Write the new contents of copied arguments to the originals."""
+        written = {
+            id(self.leaves[param.source[1]][0])
+            for number, param in enumerate(traced.params)
+            if number in traced.mutated and param.source[0] == "leaf"
+        }
+        for original, copy in self.copied:
+            if id(copy) in written:
+                original[...] = copy
+
+
+def _fits(leaf: tuple[Any, ...]) -> bool:
+    array, layout = leaf[0], leaf[4]
+    if leaf[2] is None or isinstance(array, Spec):
+        return True  # no dtype that a kernel takes: the trace says so, naming the argument
+    return bool(leaf[5]) and all(s % array.dtype.itemsize == 0 for s in layout or ())
+
+
+def _plain_copy(array: Any) -> Any:
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
+
+
+def replaced(tree: Any, swaps: dict[int, Any]) -> Any:
+    """The tree with some leaves, named by identity, replaced."""
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return kind(replaced(x, swaps) for x in tree)
+    if kind is dict:
+        return {k: replaced(v, swaps) for k, v in tree.items()}
+    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
+        return kind(*(replaced(x, swaps) for x in tree))
+    return swaps.get(id(tree), tree)
+
+
+def parameters_of(fn: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of the positional parameters; of a bound method, those after ``self``."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return ()
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+    return names[1:] if hasattr(fn, "__self__") else names
+
+
+def static_names_of(fn: Callable[..., Any], static: str | Sequence[str]) -> tuple[str, ...]:
+    """The checked names of static parameters."""
+    names = (static,) if isinstance(static, str) else tuple(static)
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return names
+    count = code.co_argcount + code.co_kwonlyargcount
+    known = code.co_varnames[:count]
+    for name in names:
+        if not isinstance(name, str) or name not in known and not code.co_flags & _CODE_VARKEYWORDS:
+            raise ArgumentError(
+                f"static={names!r} of op {fn.__name__!r}",
+                found=repr(name),
+                accepted=f"names of its parameters: {', '.join(known) or 'it has none'}",
+            )
+    return names
