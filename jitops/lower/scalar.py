@@ -56,15 +56,25 @@ def _special(value: float, dtype: str) -> Expr:
     return tirx.Cast(dtype, _special(value, "float32"))
 
 
-class Body:
-    """Straight-line code of one loop iteration: an ordered list of statements."""
+_ANALYSED = 24  # larger definitions are hidden from TVM's analyser; measured best for compile time
 
-    __slots__ = ("stmts", "known", "_count")
+
+class Body:
+    """Straight-line code of one loop iteration: an ordered list of statements.
+
+    TVM's code generator simplifies each bound value with all earlier ones substituted into it, as a
+    tree: exponential in the length of a chain such as ``v = v * v``. So a value whose tree has grown
+    large goes through a one-element local buffer, which the analyser does not look into and LLVM turns
+    back into a register.
+    """
+
+    __slots__ = ("stmts", "known", "_count", "_sizes")
 
     def __init__(self) -> None:
         self.stmts: list[Any] = []
         self.known: dict[tuple[Any, ...], Any] = {}
         self._count = 0
+        self._sizes: dict[Any, int] = {}
 
     def find(self, key: tuple[Any, ...]) -> Any | None:
         """What an earlier statement has computed under this key."""
@@ -82,9 +92,36 @@ class Body:
         if isinstance(value, (tirx.Var, tirx.FloatImm, tirx.IntImm)):
             return value
         self._count += 1
+        size = self._size(value)
+        if size > _ANALYSED:
+            value, size = self._hidden(value), 1
         var = tirx.Var(f"{name}{self._count}", value.ty)
+        self._sizes[var] = size
         self.stmts.append(st.Bind(var, value))
         return var
+
+    def _size(self, value: Expr) -> int:
+        """Nodes of the tree that the analyser sees."""
+        if isinstance(value, tirx.Var):
+            return self._sizes.get(value, 1)
+        parts: Any = ()
+        if isinstance(value, tvm.ir.Call):
+            parts = value.args
+        elif isinstance(value, tirx.Select):
+            parts = (value.condition, value.true_value, value.false_value)
+        elif isinstance(value, tirx.Cast):
+            parts = (value.value,)
+        elif hasattr(value, "b"):
+            parts = (value.a, value.b)
+        elif hasattr(value, "a"):
+            parts = (value.a,)
+        return 1 + sum(self._size(part) for part in parts)
+
+    def _hidden(self, value: Expr) -> Expr:
+        buffer = tirx.decl_buffer((1,), dtype_of(value), f"h{self._count}", scope="local")
+        zero = tirx.IntImm("int64", 0)
+        self.stmts += [st.AllocBuffer(buffer), st.BufferStore(buffer, value, [zero])]
+        return tirx.BufferLoad(buffer, [zero])
 
     def emit(self, stmt: Any) -> None:
         """Append a statement, such as a store."""

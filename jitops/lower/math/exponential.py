@@ -1,0 +1,90 @@
+"""exp and its kin: Cody-Waite reduction by ln 2, a minimax polynomial, one scaling by a power of two.
+
+Method: W. J. Cody and W. Waite, "Software Manual for the Elementary Functions" (1980), ch. 6, with fused multiply-adds
+in the reduction; polynomials by the Remez exchange with rounded coefficients. ``x = n ln 2 + r``, ``|r| <= ln(2)/2``.
+"""
+
+from __future__ import annotations
+
+from jitops.lower.math.code import Code, widened
+from jitops.lower.scalar import Expr
+
+LOG2_E = 1.4426950408889634
+LN2_64 = (float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56"))
+LN2_32 = (float.fromhex("0x1.62e43p-1"), float.fromhex("-0x1.05c61p-29"))
+
+# (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2; the error of exp is below 2^-28.2, 2^-57.2.
+EXP_32 = (
+    0.0013838002923876047,
+    0.00836916547268629,
+    0.04166810214519501,
+    0.16666516661643982,
+    0.4999999403953552,
+)
+EXP_64 = (
+    2.500852179562728e-08,
+    2.7630853270831133e-07,
+    2.7557565889397903e-06,
+    2.4801491538789443e-05,
+    0.00019841269523012577,
+    0.0013888888945012324,
+    0.008333333333489594,
+    0.041666666666525465,
+    0.16666666666666416,
+    0.5000000000000011,
+)
+# (2^r - 1) / r on |r| <= 1/2; the error is below 2^-27.5.
+EXP2_32 = (
+    0.00015819531108718365,
+    0.0013418239541351795,
+    0.009617063216865063,
+    0.05550272390246391,
+    0.24022655189037323,
+    0.6931472420692444,
+)
+
+
+def reduce_by_ln2(c: Code, x: Expr, biases: int = 1) -> tuple[Expr, Expr, Expr]:
+    """``x = n ln 2 + r + r_low`` in float64: r, r_low, and n (with so many exponent biases) in an integer's low bits."""
+    high, low = LN2_64
+    n, n_bits = c.round_scaled(x, LOG2_E, biases)
+    first = c.fma(n, -high, x)
+    r = c.fma(n, -low, first)
+    r_low = c.fma(n, -low, c.sub(first, r))
+    return r, r_low, n_bits
+
+
+def exp_float32(c: Code, x: Expr) -> Expr:
+    """e**x in float32, polynomial of degree 6; below 0.9 ULP."""
+    high, low = LN2_32
+    x = c.clamp(x, -105.0, 89.0)
+    n, n_bits = c.round_scaled(x, LOG2_E, biases=2)
+    r = c.fma(n, -low, c.fma(n, -high, x))
+    tail = c.mul(c.mul(r, r), c.polynomial(r, EXP_32))
+    return c.scale_by_power(c.add(c.add(tail, r), 1.0), n_bits)
+
+
+def exp_float64(c: Code, x: Expr) -> Expr:
+    """e**x in float64, polynomial of degree 11 with a compensated last step; below 0.6 ULP."""
+    x = c.clamp(x, -746.0, 710.0)
+    r, r_low, n_bits = reduce_by_ln2(c, x, biases=2)
+    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
+    total, error = c.ordered_sum(1.0, r)
+    return c.scale_by_power(c.add(total, c.add(error, tail)), n_bits)
+
+
+def exp_kernel(c: Code, x: Expr) -> Expr:
+    """e**x in float64 to 2^-28 for |x| < 700: what float32 functions need."""
+    n, n_bits = c.round_scaled(x, LOG2_E)
+    r = c.fma(n, -LN2_64[0], x)
+    one = c.fma(c.mul(r, r), c.polynomial(r, EXP_32), c.add(r, 1.0))
+    return c.mul(one, c.power_of_two(n_bits, "float64"))
+
+
+def _sigmoid_wide(c: Code, x: Expr) -> Expr:
+    """1 / (1 + exp(-x)) computed in float64 and rounded once; below 0.55 ULP."""
+    e = exp_kernel(c, c.neg(c.clamp(x, -110.0, 110.0)))
+    return c.div(1.0, c.add(e, 1.0))
+
+
+sigmoid_float32 = widened(_sigmoid_wide)

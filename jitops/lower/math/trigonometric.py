@@ -1,0 +1,98 @@
+"""sin, cos and tan: exact reduction, then minimax polynomials (Remez exchange, rounded coefficients)."""
+
+from __future__ import annotations
+
+from jitops.lower.math.code import Code
+from jitops.lower.math.reduction import half_turn_float32, quadrant_float64
+from jitops.lower.scalar import Expr
+
+# sin(pi y) / y and cos(pi y) / (1/4 - y^2) in y^2 on |y| <= 0.5412; below 2^-26.3, 2^-28.7.
+SIN_HALF_TURN_32 = (
+    0.07677595942824628,
+    -0.5978565375084681,
+    2.550010926091295,
+    -5.167706838543689,
+    3.1415926155091394,
+)
+COS_HALF_TURN_32 = (
+    0.02395468578914502,
+    -0.228642085920922,
+    1.2779753655906232,
+    -3.7392073710218408,
+    3.999999991207922,
+)
+
+
+def sin_float32(c: Code, x: Expr) -> Expr:
+    """Sine in float32 for every finite x, computed in float64 and rounded once; below 0.7 ULP."""
+    y, n = half_turn_float32(c, x)
+    value = c.mul(y, c.polynomial(c.mul(y, y), SIN_HALF_TURN_32))
+    return _with_parity(c, value, n)
+
+
+def cos_float32(c: Code, x: Expr) -> Expr:
+    """Cosine in float32 for every finite x, computed in float64 and rounded once; below 0.7 ULP."""
+    y, n = half_turn_float32(c, x)
+    value = c.mul(c.fma(c.neg(y), y, 0.25), c.polynomial(c.mul(y, y), COS_HALF_TURN_32))
+    return _with_parity(c, value, n)
+
+
+def _with_parity(c: Code, value: Expr, n: Expr) -> Expr:
+    """``value`` as float32, negated for odd n."""
+    return c.bitcast(c.bit_xor(c.bits(c.cast(value, "float32")), c.shl(n, 31)), "float32")
+
+
+# (sin(r) - r) / r^3 and (cos(r) - 1 + r^2/2) / r^4 in r^2 on |r| <= pi/4; below 2^-58, 2^-63.9.
+SIN_64 = (
+    1.5896886410299434e-10,
+    -2.505075988843994e-08,
+    2.755731370506122e-06,
+    -0.00019841269829853366,
+    0.008333333333322486,
+    -0.16666666666666632,
+)
+COS_64 = (
+    -1.1358732811099388e-11,
+    2.087570511548505e-09,
+    -2.755731421530137e-07,
+    2.4801587288997485e-05,
+    -0.0013888888888873338,
+    0.041666666666666595,
+)
+
+
+def sin_float64(c: Code, x: Expr) -> Expr:
+    """Sine in float64 for every finite x; below 0.8 ULP."""
+    magnitude = c.fabs(x)
+    value = _wave_float64(c, magnitude, 0)
+    value = c.bitcast(c.bit_xor(c.bits(value), c.bit_and(c.bits(x), -(2**63))), "float64")
+    return c.select(c.lt(magnitude, 2.0**-27), x, value)
+
+
+def cos_float64(c: Code, x: Expr) -> Expr:
+    """Cosine in float64 for every finite x; below 0.8 ULP."""
+    return _wave_float64(c, c.fabs(x), 1)
+
+
+def _wave_float64(c: Code, magnitude: Expr, turn: int) -> Expr:
+    """sin(|x| + turn pi/2) for |x| >= 2^-27, NaN at infinity; cosine also for smaller ones."""
+    r, r_low, q = quadrant_float64(c, magnitude)
+    z, sine_tail, one, cosine_tail = sin_cos_parts(c, r, r_low)
+    sine, cosine = c.add(r, sine_tail), c.add(one, cosine_tail)
+    if turn:
+        q = c.add(q, turn)
+    value = c.select(c.eq(c.bit_and(q, 1), 0), sine, cosine)
+    sign = c.shl(c.bit_and(q, 2), 62)
+    signed = c.bitcast(c.bit_xor(c.bitcast(value, "uint64"), sign), "float64")
+    return c.fma(magnitude, 0.0, signed)  # NaN and infinity become NaN
+
+
+def sin_cos_parts(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr, Expr, Expr]:
+    """r^2; t with sin(r + r_low) = r + t; and u, v with cos(r + r_low) = u + v; for |r| <= pi/4 in float64."""
+    z, z_low = c.product(r, r)
+    sine_tail = c.fma(c.mul(z, r), c.polynomial(z, SIN_64), c.fma(c.mul(z, -0.5), r_low, r_low))
+    one = c.fma(z, -0.5, 1.0)
+    error = c.fma(z, -0.5, c.sub(1.0, one))
+    slope = c.fma(c.neg(r), r_low, c.fma(z_low, -0.5, error))
+    cosine_tail = c.fma(c.mul(z, z), c.polynomial(z, COS_64), slope)
+    return z, sine_tail, one, cosine_tail
