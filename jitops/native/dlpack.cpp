@@ -34,6 +34,8 @@ void find_requires_grad(TypeFacts& facts) {
   const PyGetSetDef* def = reinterpret_cast<PyGetSetDescrObject*>(attribute.get())->d_getset;
   facts.requires_grad = def->get;
   facts.requires_grad_closure = def->closure;
+  facts.is_conj = type_attribute(facts.type, "is_conj");
+  facts.is_neg = type_attribute(facts.type, "is_neg");
 }
 
 TypeKind builtin_kind(PyTypeObject* type) {
@@ -157,6 +159,14 @@ const TypeFacts* type_facts(PyTypeObject* type) {
   return discover(type, slot);
 }
 
+bool note_write(const TypeFacts& facts, PyObject* tensor) {
+  if (facts.requires_grad == nullptr) return true;  // not torch
+  PyObject* graph = PyDict_GetItemString(PyImport_GetModuleDict(), "torch.autograd.graph");
+  if (graph == nullptr) return true;
+  const Ref done(PyObject_CallMethod(graph, "increment_version", "O", tensor));
+  return static_cast<bool>(done);
+}
+
 // True with an error set when autograd would lose track of this tensor.
 bool Flattener::grad_refused(PyObject* object, const TypeFacts& facts) {
   if (facts.requires_grad == nullptr) return false;
@@ -210,30 +220,74 @@ bool Flattener::exported(PyObject* object, dl::Tensor* view, bool* writable) {
   return true;
 }
 
+// torch keeps conj() and the imaginary part of it as views with a mark that DLPack's C exchange does not carry. A mark
+// stands on complex tensors, and on real ones that are views with a step (or have one element). True with an error set.
+bool Flattener::lazy_refused(PyObject* object, const TypeFacts& facts, const dl::Tensor& view) {
+  if (facts.is_conj == nullptr || facts.is_neg == nullptr) return false;
+  int64_t size = 1;
+  for (int i = 0; i < view.ndim; ++i) size *= view.shape[i];
+  if (view.dtype.code != dl::kComplex && size > 1 && c_order(view)) return false;
+  for (PyObject* method : {facts.is_conj, facts.is_neg}) {
+    const Ref answer(PyObject_CallOneArg(method, object));
+    if (answer.get() == Py_False) continue;
+    const Ref name = answer ? argument() : Ref();
+    if (name) {
+      PyErr_Format(PyExc_RuntimeError,
+                   "%U of op '%s' is a lazily conjugated or negated view: pass "
+                   ".resolve_conj().resolve_neg()", name.get(), parameters_.op);
+    }
+    return true;
+  }
+  return false;
+}
+
+// The first line of the library's own words, with the argument's name. Always false.
+bool Flattener::no_view() {
+  if (!PyErr_ExceptionMatches(PyExc_Exception)) return false;
+  PyObject *type, *value, *trace;
+  PyErr_Fetch(&type, &value, &trace);
+  const Ref kind(type), object(value), origin(trace);
+  const Ref text(object ? PyObject_Str(object.get()) : nullptr);
+  const Ref lines(text ? PyUnicode_Splitlines(text.get(), 0) : nullptr);
+  const Ref name = argument();
+  if (!name || !lines) return false;
+  PyObject* first = PyList_GET_SIZE(lines.get()) > 0 ? PyList_GET_ITEM(lines.get(), 0) : text.get();
+  PyErr_Format(PyExc_RuntimeError,
+               "%U of op '%s' cannot be read: %U; accepted are dense tensors in CPU memory",
+               name.get(), parameters_.op, first);
+  return false;
+}
+
+bool Flattener::view_refused(const dl::Tensor& view) {
+  int64_t size = 1;
+  for (int i = 0; i < view.ndim; ++i) size *= view.shape[i];
+  const bool absent = view.data == nullptr && size != 0;
+  if (__builtin_expect(on_cpu(view.device_type) && !absent && view.ndim <= 64, 1)) return false;
+  const Ref name = argument();
+  if (!name) return true;
+  if (!on_cpu(view.device_type)) {
+    PyErr_Format(PyExc_RuntimeError,
+                 "%U of op '%s' is on %s:%d; accepted are tensors on the CPU: move it there first",
+                 name.get(), parameters_.op, device_name(view.device_type), view.device_id);
+  } else if (absent) {
+    PyErr_Format(PyExc_RuntimeError, "%U of op '%s' has no data (a fake or traced tensor)",
+                 name.get(), parameters_.op);
+  } else {
+    PyErr_Format(PyExc_ValueError, "%U of op '%s' has %d axes; accepted are at most 64", name.get(),
+                 parameters_.op, view.ndim);
+  }
+  return true;
+}
+
 bool Flattener::tensor(PyObject* object, const TypeFacts& facts) {
   if (call_.tensor == nullptr) call_.tensor = &facts;
   dl::Tensor view;
   bool writable = true;
   if (grad_refused(object, facts)) return false;
-  if (facts.api != nullptr) {
-    if (facts.api->view_object(object, &view) != 0) return false;
-  } else if (!exported(object, &view, &writable)) {
-    return false;
-  }
-  if (__builtin_expect(!on_cpu(view.device_type), 0)) {
-    const Ref name = argument();
-    if (name) {
-      PyErr_Format(PyExc_RuntimeError,
-                   "%U of op '%s' is on %s:%d; accepted are tensors on the CPU: move it there first",
-                   name.get(), parameters_.op, device_name(view.device_type), view.device_id);
-    }
-    return false;
-  }
-  if (view.ndim < 0 || view.ndim > 64) {
-    PyErr_Format(PyExc_ValueError, "op '%s' takes tensors of at most 64 axes, found %d",
-                 parameters_.op, view.ndim);
-    return false;
-  }
+  const bool read = facts.api != nullptr ? facts.api->view_object(object, &view) == 0
+                                         : exported(object, &view, &writable);
+  if (!read) return no_view();
+  if (view_refused(view) || lazy_refused(object, facts, view)) return false;
   tensor_view(object, view, writable);
   return true;
 }

@@ -19,13 +19,17 @@ struct TypeFacts {
   const dl::ExchangeApi* api = nullptr;    // TensorApi
   getter requires_grad = nullptr;          // the C getter of torch's attribute of this name, if there is one
   void* requires_grad_closure = nullptr;
-  PyObject* increment_version = nullptr;   // torch.autograd.graph.increment_version, owned, found when first needed
+  PyObject* is_conj = nullptr;             // torch's methods: the values are the conjugate or the negative of the
+  PyObject* is_neg = nullptr;              // data in memory; owned, null for other libraries
 };
 
 const TypeFacts* type_facts(PyTypeObject* type);  // null with an error set; valid until the next call
 inline bool is_tensor(TypeKind kind) {
   return kind == TypeKind::TensorApi || kind == TypeKind::TensorMethod;
 }
+
+// Tell the tensor's library that its memory was written behind its back (torch's version counters). False with an error.
+bool note_write(const TypeFacts& facts, PyObject* tensor);
 
 // Which arguments of an op are static, and the names for messages.
 struct Parameters {
@@ -63,6 +67,9 @@ class Flattener {
   void tensor_view(PyObject* object, const dl::Tensor& tensor, bool writable);
   bool exported(PyObject* object, dl::Tensor* view, bool* writable);
   bool grad_refused(PyObject* object, const TypeFacts& facts);
+  bool lazy_refused(PyObject* object, const TypeFacts& facts, const dl::Tensor& view);
+  bool view_refused(const dl::Tensor& view);
+  bool no_view();
   void weak(PyObject* object, Tag tag, LeafKind kind);
   void identity(PyObject* object);
   bool keyword(PyObject* name, PyObject* value);

@@ -2,6 +2,7 @@
 #include "memory.h"
 #include "objects.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace jitops {
@@ -56,6 +57,7 @@ bool plan_array(OutputSpec* output) {
   PyArrayObject* array = reinterpret_cast<PyArrayObject*>(model.get());
   output->flags = PyArray_FLAGS(array) | NPY_ARRAY_OWNDATA;
   output->layout.insert(output->layout.end(), PyArray_STRIDES(array), PyArray_STRIDES(array) + ndim);
+  if (output->bytes == 0) std::fill(output->layout.begin() + ndim, output->layout.end(), 0);
   return true;
 }
 

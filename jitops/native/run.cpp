@@ -198,6 +198,18 @@ int32_t call_kernel(const Binding& binding, const Call& call, int threads, void*
   return program.release_gil ? call_released(binding, call, buffers) : program.entry(buffers);
 }
 
+bool note_writes(const Binding& binding, const Call& call) {
+  for (const uint32_t i : binding.program->spec.mutated) {
+    const int leaf = binding.spec.sources[i].leaf;
+    if (leaf < 0) continue;
+    PyObject* object = call.leaves[static_cast<size_t>(leaf)].object;
+    if (PyArray_Check(object)) continue;
+    const TypeFacts* facts = type_facts(Py_TYPE(object));
+    if (facts == nullptr || !note_write(*facts, object)) return false;
+  }
+  return true;
+}
+
 class Builder {
  public:
   Builder(const Binding& binding, const Call& call, Frame& frame)
@@ -356,6 +368,7 @@ Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result
   if (!make_results(binding, &frame)) return Outcome::Failed;
   const int32_t code = call_kernel(binding, call, threads, frame.buffers.begin());
   if (__builtin_expect(code != 0, 0)) return kernel_failed(binding, code);
+  if (call.tensor != nullptr && !note_writes(binding, call)) return Outcome::Failed;
   *result = build_result(binding, call, &frame);
   return *result != nullptr ? Outcome::Done : Outcome::Failed;
 }

@@ -1,4 +1,4 @@
-"""Kernels for the native tests: small C functions, compiled once a session and loaded from their bytes."""
+"""Kernels for the native tests: C functions compiled once a session, loaded from their bytes."""
 
 from __future__ import annotations
 
