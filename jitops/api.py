@@ -13,7 +13,6 @@ import numpy as np
 
 from jitops._native import Dispatcher, Value
 from jitops.arguments import Call, parameters_of, static_names_of
-from jitops.cache.explain import describe, nearest
 from jitops.config import COMPILE_MODES
 from jitops.errors import ArgumentError
 from jitops.graph.types import Spec
@@ -124,11 +123,13 @@ class Op(Dispatcher):
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """Say what calling with these arguments would do: hit or miss, and what a miss differs in."""
+        from jitops.cache.explain import describe, nearest  # difflib is not for the hit path
+
         request = self._request(Call(self, args, kwargs))
         traced, layouts = traced_request(request)
         runtime = self._runtime
         key = key_of(traced, layouts, runtime)
-        store, _ = runtime.store()
+        store = runtime.store()
         differences: list[str] = []
         if runtime.loaded(key.digest) is not None:
             status = "known"

@@ -122,7 +122,7 @@ def _artifact(
     key: Key,
     runtime: Runtime,
 ) -> tuple[Artifact, str]:
-    store, flights = runtime.store()
+    store = runtime.store()
     stored = store.get(key, runtime.cpu["features"])
     if stored is not None:
         return stored, "loaded"
@@ -138,7 +138,7 @@ def _artifact(
     def produce() -> Artifact:
         return compile_graph(request, traced, layouts, key, runtime)
 
-    artifact, made = flights.run(key, produce)
+    artifact, made = runtime.flights(store).run(key, produce)
     return artifact, "compiled" if made else "loaded"
 
 

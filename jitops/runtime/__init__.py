@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from jitops._native import Program, detect_cpu, set_threads
 from jitops.cache.artifact import FORMAT
-from jitops.cache.flight import Flights
 from jitops.cache.sources import compiler_digest
 from jitops.cache.store import Store, open_store
 from jitops.config import Config, Settings
@@ -17,6 +16,7 @@ from jitops.log import Log
 if TYPE_CHECKING:
     from jitops._native import Cpu
     from jitops.cache.artifact import Artifact
+    from jitops.cache.flight import Flights
 
 __all__ = ["Runtime"]
 
@@ -36,7 +36,8 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = allocate_lock()
-        self._stores: dict[str, tuple[Store, Flights]] = {}  # by cache directory; under _lock
+        self._stores: dict[str, Store] = {}  # by cache directory; under _lock
+        self._flights: dict[str, Flights] = {}  # likewise
         self._programs: dict[str, Program] = {}  # by key; grows only, read without the lock
         self._cpu: Cpu | None = None
         self._constant_parts: dict[str, str] | None = None
@@ -56,18 +57,26 @@ class Runtime:
                 set_threads(self.config.num_threads)
         return self._cpu
 
-    def store(self) -> tuple[Store, Flights]:
-        """The store of the configured directory, and the compiles under way for it."""
+    def store(self) -> Store:
+        """The store of the configured cache directory."""
         config = self.config
         found = self._stores.get(config.cache_dir)
         if found is None:
-            features = self.cpu["features"]
+            self.cpu  # noqa: B018  # sets up the log
             with self._lock:
                 found = self._stores.get(config.cache_dir)
                 if found is None:
-                    store = open_store(config, self.log)
-                    found = store, Flights(store, features)
-                    self._stores[config.cache_dir] = found
+                    found = self._stores[config.cache_dir] = open_store(config, self.log)
+        return found
+
+    def flights(self, store: Store) -> Flights:
+        """The compiles under way for a store."""
+        from jitops.cache.flight import Flights  # threads and locks: only a miss needs them
+
+        with self._lock:
+            found = self._flights.get(store.directory)
+            if found is None:
+                found = self._flights[store.directory] = Flights(store, self.cpu["features"])
         return found
 
     def key_parts(self) -> dict[str, str]:

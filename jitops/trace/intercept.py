@@ -9,6 +9,7 @@ turns global and closure arrays into tracers, so that their present contents cou
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 import threading
 from collections.abc import Callable
@@ -112,18 +113,41 @@ class Interception:
         with self._lock:
             self._depth += 1
             if self._depth == 1:
-                if not self._random:
-                    self._find_random()
                 vars(np).update(self.wrappers)
-                vars(np.random).update(self._random_wrappers)
+                if "numpy.random" in sys.modules:
+                    self._enter_random()
+                else:  # NumPy imports it when it is first asked for, which takes 15 ms
+                    vars(np)["random"] = _LazyRandom(self)
         return self
+
+    def _enter_random(self) -> None:
+        if not self._random:
+            self._find_random()
+        vars(np.random).update(self._random_wrappers)
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._depth -= 1
             if not self._depth:
                 vars(np).update(self.originals)
-                vars(np.random).update(self._random)
+                if type(vars(np).get("random")) is _LazyRandom:
+                    del np.random
+                if self._random:
+                    vars(np.random).update(self._random)
+
+
+class _LazyRandom:
+    """Stands for np.random while it is not imported: the first look imports it, intercepted."""
+
+    def __init__(self, interception: Interception) -> None:
+        self._interception = interception
+
+    def __getattr__(self, name: str) -> Any:
+        if type(vars(np).get("random")) is _LazyRandom:
+            del np.random
+        module = importlib.import_module("numpy.random")
+        self._interception._enter_random()
+        return getattr(module, name)
 
 
 # The one process-wide object here: it stands for NumPy's module attributes, which are process-wide.
@@ -148,13 +172,13 @@ def rebound(t: Any, fn: Any, *, own: bool = True) -> Any:
             new = _replacement(t, name, value, own)
             if new is not value:
                 changes[name] = new
-    closure = fn.__closure__
-    if closure is not None:
-        closure = tuple(_cell(t, n, c, own) for n, c in zip(fn.__code__.co_freevars, closure))
-    if not changes and closure == fn.__closure__:
+    cells = fn.__closure__ or ()
+    closure = [_cell(t, n, c, own) for n, c in zip(fn.__code__.co_freevars, cells)]
+    if not changes and all(new is old for new, old in zip(closure, cells)):
         return fn
+    scope = {**fn.__globals__, **changes}
     copy = FunctionType(
-        fn.__code__, {**fn.__globals__, **changes}, fn.__name__, fn.__defaults__, closure
+        fn.__code__, scope, fn.__name__, fn.__defaults__, tuple(closure) if cells else None
     )
     copy.__kwdefaults__ = fn.__kwdefaults__
     t.rebound[id(fn)] = (copy, fn)
@@ -184,6 +208,8 @@ def _replacement(t: Any, name: str, value: Any, own: bool) -> Any:
         if inner is None and (own or _numpys(value)):
             return rebound(t, value, own=own)
         return value
+    if own and kind.__module__.startswith("jitops.") and type(getattr(value, "eager", 0)) is FunctionType:
+        return rebound(t, value.eager)  # another op is part of this one
     if not own and kind is ModuleType:
         return NumpyModule(t, value)
     return value
