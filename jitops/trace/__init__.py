@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-import numpy as np
-
 from jitops.graph.graph import Graph, live
 from jitops.trace.intercept import ACTIVE, INTERCEPTION, rebound
 from jitops.trace.raising import NeedsStatic, unsupported
@@ -28,7 +26,8 @@ class Traced:
     mutated: graph parameter index -> index in graph.results of what is written back to it.
     result: the result tree: ("out", i, "array" | "scalar"), ("arg", leaf), ("cap", param), ("const", x),
         ("tuple" | "list", (...)), ("dict", ((key, tree), ...)), ("namedtuple", cls, (...)).
-    static_leaves: dynamic leaf index -> the value of a Python int that had to become static.
+    static_leaves: dynamic leaf index -> the value of a Python int that had to become static; its
+        parameter has no use in the graph, and a range of that value alone.
     """
 
     __slots__ = ("graph", "mutated", "params", "result", "static_leaves")
@@ -92,6 +91,7 @@ def _trace_once(
         count += 1
         if count in static_leaves:
             static_leaves[count] = value
+            t.guard(value, count, name)
             return value
         return t.leaf(value, count, name)
 
@@ -145,5 +145,3 @@ def _finish(t: Trace, result: Any, static_leaves: dict[int, int]) -> Traced:
     graph = live(Graph([p.var for p in params], t.eqns, atoms))
     return Traced(graph, params, mutated, tree, dict(static_leaves))
 
-
-_ = np

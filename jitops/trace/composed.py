@@ -266,6 +266,26 @@ def _pad_constant(t: Any, x: Tracer, widths: Any, values: Any) -> Any:
     return x
 
 
+def compress(t: Any, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    """The slices where a condition holds that is known while tracing."""
+    known = t.array(condition).known()
+    if known is None:
+        raise unsupported(
+            "np.compress with a traced condition gives a shape that depends on values",
+            "Use np.where(mask, x, other), or a reduction with where=mask.",
+        )
+    return np.take(t.array(a), np.flatnonzero(known), axis=axis, out=out)
+
+
+def put(t: Any, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    """Write to flat positions; the values repeat as needed."""
+    index = t.array(ind)
+    values = t.array(v)
+    if values.size not in (1, index.size):
+        values = np.resize(values, index.shape)
+    a.flat[np.ravel(index)] = np.ravel(values) if values.size > 1 else values.reshaped(())
+
+
 def fill_diagonal(t: Any, a: Any, val: Any, wrap: bool = False) -> None:
     """Write along the main diagonal of a matrix or of a hypercube."""
     if wrap or a.ndim < 2:
@@ -411,12 +431,14 @@ TABLE: dict[str, Rule] = {
     "meshgrid": meshgrid,
     "kron": kron,
     "block": block,
+    "compress": compress,
 }
 
 MUTATING: dict[str, Rule] = {
     "copyto": copyto,
     "putmask": putmask,
     "fill_diagonal": fill_diagonal,
+    "put": put,
 }
 
 HINTS: dict[str, Any] = {

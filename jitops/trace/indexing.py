@@ -27,9 +27,10 @@ def getitem(t: Any, x: Tracer, key: Any) -> Any:
             value = view.known()
             return t.wrap_known(value[()]) if value is not None else t.wrap(view.read(), scalar=True)
         return view
-    mask = _only_mask(x, keys)
-    if mask is not None and mask.known() is None:
-        return Masked(t, x, mask)
+    part = _masked_part(x, keys)
+    if part is not None:
+        view, mask, moved = part
+        return Masked(t, view, mask, moved=moved)
     return _gather(t, x, keys, scalar=not _has_ellipsis(key))
 
 
@@ -44,9 +45,9 @@ def setitem(t: Any, x: Tracer, key: Any, value: Any) -> None:
         if not again:
             t.assign(view, value)
         return
-    mask = _only_mask(x, keys)
-    if mask is not None and mask.known() is None:
-        _assign_mask(t, x, mask, value)
+    part = _masked_part(x, keys)
+    if part is not None:
+        _assign_mask(t, *part, value)
         return
     _scatter(t, x, keys, value)
 
@@ -133,16 +134,26 @@ def checked(x: Tracer, keys: list[Any]) -> tuple[Any, ...]:
     return tuple(keys)
 
 
-def _only_mask(x: Tracer, keys: list[Any]) -> Tracer | None:
-    """The mask, where the key is one boolean array over the first axes and full slices."""
-    mask = keys[0]
-    if type(mask) is not Tracer or mask.dtype.kind != "b" or any(k != FULL for k in keys[1:]):
+def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, bool] | None:
+    """For one traced mask among ints and slices: the view with the mask's axes in front, the mask,
+    and whether those axes had to be moved there."""
+    places = [i for i, k in enumerate(keys) if type(k) is Tracer]
+    if len(places) != 1 or keys[places[0]].dtype.kind != "b":
         return None
-    if mask.shape != x.shape[: mask.ndim]:
+    mask: Tracer = keys[places[0]]
+    if mask.known() is not None or not mask.ndim:
+        return None
+    before, after = keys[: places[0]], keys[places[0] + 1 :]
+    view = x.sliced(checked(x, [*before, *[FULL] * mask.ndim, *after]))
+    first = sum(type(k) is not int for k in before)
+    axes = list(range(first, first + mask.ndim))
+    if mask.shape != tuple(view.shape[a] for a in axes):
         raise IndexError(
-            f"boolean index of shape {mask.shape} does not match the array's shape {x.shape}"
+            f"boolean index of shape {mask.shape} does not match the indexed axes {view.shape}"
         )
-    return mask
+    if first:
+        view = view.transposed([*axes, *(a for a in range(view.ndim) if a not in axes)])
+    return view, mask, first > 0
 
 
 # --- integer arrays ------------------------------------------------------------------------------------------------
@@ -312,7 +323,7 @@ def _scatter_traced(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
 # --- masks -------------------------------------------------------------------------------------------------------
 
 
-def _assign_mask(t: Any, x: Tracer, mask: Tracer, value: Any) -> None:
+def _assign_mask(t: Any, x: Tracer, mask: Tracer, moved: bool, value: Any) -> None:
     """``x[mask] = value``: a choice by element; the value is a scalar, or masked by the same mask."""
     atom = t.cast(mask.read(), BOOL)
     if type(value) is Masked:
@@ -329,7 +340,7 @@ def _assign_mask(t: Any, x: Tracer, mask: Tracer, value: Any) -> None:
         if len(shape) > len(trailing) and shape[0] == 1:
             value = value.reshaped(shape[1:])
             shape = shape[1:]
-        if len(shape) > len(trailing):
+        if len(shape) > len(trailing) or moved and shape:
             raise unsupported(
                 f"cannot assign {value.type} through a traced mask: the count of its elements"
                 " depends on values",

@@ -20,15 +20,26 @@ REDUCTIONS = ("sum", "prod", "mean", "var", "std", "any", "all", "count_nonzero"
 
 
 class Masked:
-    """The elements of an array where a mask holds: `atom` at full shape, and the mask's atom."""
+    """The elements of an array where a mask holds: `atom` at full shape, and the mask's atom.
 
-    __slots__ = ("_mask", "atom", "mask_atom", "session", "trailing")
+    The mask's axes are the first ones; moved: the user's were not, so that nothing may broadcast to it.
+    """
+
+    __slots__ = ("_mask", "atom", "mask_atom", "moved", "session", "trailing")
 
     __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 2000.0
 
-    def __init__(self, trace: Any, x: Tracer, mask: Any, mask_atom: Atom | None = None) -> None:
+    def __init__(
+        self,
+        trace: Any,
+        x: Tracer,
+        mask: Any,
+        mask_atom: Atom | None = None,
+        moved: bool = False,
+    ) -> None:
         self.session = trace
+        self.moved = moved
         self.atom = x.read()
         self._mask = mask
         self.mask_atom = trace.cast(mask.read(), BOOL) if mask_atom is None else mask_atom
@@ -52,7 +63,7 @@ class Masked:
         return self.session.wrap(atom)  # type: ignore[no-any-return]
 
     def _same(self, x: Tracer) -> Masked:
-        return Masked(self.session, x, self._mask, self.mask_atom)
+        return Masked(self.session, x, self._mask, self.mask_atom, self.moved)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.get("out")
@@ -66,7 +77,6 @@ class Masked:
         kwargs.pop("out", None)
         result = ufunc(*operands, **kwargs)
         if out is not None:
-            self.session.cast(result.read(), out[0].dtype)
             out[0].atom = self.session.cast(result.read(), out[0].dtype)
             return out[0]
         return self._same(result)
@@ -76,12 +86,12 @@ class Masked:
             if x.mask_atom is not self.mask_atom:
                 raise self._refusal(f"np.{ufunc.__name__} of selections by different masks")
             return x.full()
-        if getattr(x, "ndim", 0) > self.trailing or isinstance(x, (list, tuple)):
+        if getattr(x, "ndim", 0) > (0 if self.moved else self.trailing) or isinstance(x, (list, tuple)):
             raise self._refusal(f"np.{ufunc.__name__} with an array of fixed shape")
         return x
 
     def _reduced(self, ufunc: Any, kwargs: Any) -> Any:
-        if self.trailing or kwargs.get("axis", 0) not in (0, None) or kwargs.get("keepdims"):
+        if self.trailing or self.moved or kwargs.get("axis", 0) not in (0, None) or kwargs.get("keepdims"):
             raise self._refusal(f"np.{ufunc.__name__}.reduce")
         initial = {}
         if ufunc in (np.maximum, np.minimum):

@@ -119,12 +119,11 @@ def _share(a: Any, b: Any) -> bool:
 FACTS = """shape ndim size iscomplexobj isrealobj result_type can_cast common_type min_scalar_type
 may_share_memory shares_memory""".split()
 
-NUMPYS = """isclose    sinc angle diff ediff1d gradient trapezoid trapz cross
-linalg.cross   unwrap vander polyval fix isposinf isneginf iscomplex isreal cov corrcoef
-append  apply_along_axis apply_over_axes linalg.norm linalg.vector_norm linalg.matrix_norm i0 delete insert
-resize trim_zeros take_along_axis compress extract polyadd polysub polymul polyder polyint
- cumulative_sum cumulative_prod  tril_indices_from triu_indices_from
-diag_indices_from iscomplexobj  linalg.cond diagflat ix_ place put put_along_axis""".split()
+NUMPYS = """isclose sinc angle diff ediff1d gradient trapezoid trapz cross linalg.cross unwrap vander
+polyval polyadd polysub polyder polyint fix isposinf isneginf iscomplex isreal cov corrcoef append
+apply_along_axis apply_over_axes linalg.norm linalg.vector_norm linalg.matrix_norm i0 delete insert
+resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod tril_indices_from
+triu_indices_from diag_indices_from diagflat ix_""".split()
 
 TABLE: dict[str, Rule] = {
     **{name: numpys(name) for name in NUMPYS},

@@ -9,7 +9,6 @@ import numpy as np
 from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Literal, Var
 from jitops.graph.ops import PRIMITIVES
-from jitops.graph.types import ArrayType
 
 BOOL = np.dtype("bool")
 INT64 = np.dtype("int64")
@@ -19,12 +18,16 @@ PARTS = {"complex64": FLOAT32, "complex128": FLOAT64}
 
 
 class Recorder:
-    """The equations so far. ``f.emit("add", x, y)`` appends one and gives its output."""
+    """The equations so far. ``f.emit("add", x, y)`` appends one and gives its output.
 
-    __slots__ = ("eqns",)
+    Equal equations are recorded once: their operands are values, which never change.
+    """
+
+    __slots__ = ("eqns", "numbered")
 
     def __init__(self) -> None:
         self.eqns: list[Eqn] = []
+        self.numbered: dict[Any, Var] = {}
 
     def emit(self, op: str, *inputs: Any, **attrs: Any) -> Any:
         """Append ``op(*inputs)``; Python numbers become literals of the other operands' dtype.
@@ -35,6 +38,10 @@ class Recorder:
             if type(x) is not Var and type(x) is not Literal:
                 inputs = self._typed(op, inputs)
                 break
+        key = (op, *attrs.items(), *map(identity, inputs))
+        found = self.numbered.get(key)
+        if found is not None:
+            return found
         primitive = PRIMITIVES[op]
         (type_,) = primitive.rule(*[x.type for x in inputs], **attrs)
         out = Var(type_)
@@ -43,6 +50,7 @@ class Recorder:
             with np.errstate(all="ignore"):
                 return Literal(apply(eqn, [x.value for x in inputs])[()], type_.dtype)
         self.eqns.append(eqn)
+        self.numbered[key] = out
         return out
 
     @staticmethod
@@ -121,6 +129,7 @@ class Recorder:
             out = self.emit("mul", out, step)
         return self.emit("add", out, start) if start else out  # type: ignore[no-any-return]
 
-    def type_of(self, x: Atom) -> ArrayType:
-        """The type of an atom."""
-        return x.type
+
+def identity(x: Atom) -> Any:
+    """What tells atoms apart: a variable itself, a literal by dtype and bits."""
+    return x if type(x) is Var else (x.type.dtype, x.value.tobytes())

@@ -21,7 +21,8 @@ class Param:
 
     source: ("leaf", i) dynamic leaf i of the call, or ("captured", ndarray) whose present contents count.
     weak: int, float or complex for a Python number; None otherwise.
-    low, high: the inclusive range that a Python int must lie in (it is checked at each call), or None.
+    low, high: the inclusive range that a Python int must lie in (it is checked at each call), or None;
+        both are its value where the trace needed that (a shape, an axis, a branch).
     """
 
     __slots__ = ("high", "low", "name", "source", "var", "weak")
@@ -52,7 +53,7 @@ class Trace(Recorder):
     def __init__(self) -> None:
         super().__init__()
         self.params: list[Param] = []
-        self.leaves: list[Tracer | Weak] = []
+        self.leaves: list[Tracer | Weak | None] = []  # of the first parameters
         self.captured: dict[int, tuple[Any, Tracer]] = {}
         self.globals_named: dict[int, str] = {}
         self.rebound: dict[int, Any] = {}
@@ -89,6 +90,16 @@ class Trace(Recorder):
         out = Weak(self, var, kind, frozenset([index]), INT64_RANGE, name, value)
         self.leaves.append(out)
         return out
+
+    def guard(self, value: int, index: int, name: str) -> None:
+        """A leaf that is static by value: a parameter without use, whose range is that value."""
+        if not INT64_RANGE[0] <= value <= INT64_RANGE[1]:
+            raise unsupported(
+                f"{name} = {value} does not fit in 64 bits", "Pass it as a float, or in parts."
+            )
+        self._param(ArrayType((), KERNEL_DTYPES[int]), ("leaf", index), int, name)
+        self.params[-1].low = self.params[-1].high = value
+        self.leaves.append(None)
 
     def capture(self, array: Any, name: str = "") -> Tracer:
         """The tracer of an array that the function did not get as an argument, one per object."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from jitops.trace.recorder import BOOL, FLOAT64
 from jitops.trace.reductions import NoValue, finish, mean_dtype, normal_axes
 from jitops.trace.tracer import Tracer
 
@@ -225,10 +224,6 @@ def _nan_position(name: str, worst: float) -> Callable[..., Any]:
     return run
 
 
-def _boolean(t: Any, x: Any) -> Any:
-    return t.cast(x, BOOL)
-
-
 TABLE: dict[str, Callable[..., Any]] = {
     "mean": mean,
     "var": var,
@@ -246,5 +241,3 @@ TABLE: dict[str, Callable[..., Any]] = {
     "nanargmax": _nan_position("argmax", -np.inf),
     "nanargmin": _nan_position("argmin", np.inf),
 }
-
-_ = FLOAT64

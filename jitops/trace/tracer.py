@@ -409,8 +409,8 @@ FAST_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 def _power(self: Tracer, other: Any, modulo: None = None) -> Any:
     """``x ** 2`` and few others have their own ufunc, as in NumPy's operator."""
     if type(other) in (int, float) and other in FAST_POWERS and not self.scalar:
-        kinds = "fc" if other != 2 else "fciu"
-        if self.dtype.kind in kinds and not (self.dtype.kind in "iu" and type(other) is float):
+        kinds = "fcbiu" if other == 2 and type(other) is int else "fc"
+        if self.dtype.kind in kinds:
             return FAST_POWERS[other](self)
     return self.session.power(self, other)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jitops.graph.graph import Atom, Literal
+from jitops.graph.graph import Atom
 from jitops.graph.types import Spec
 from jitops.trace.masked import Masked
 from jitops.trace.raising import unsupported
@@ -91,8 +91,3 @@ class Results:
     def _out(self, atom: Atom, kind: str) -> tuple[Any, ...]:
         self.atoms.append(atom)
         return ("out", len(self.atoms) - 1, kind)
-
-
-def literal(x: Any) -> bool:
-    """Whether an atom is a literal."""
-    return type(x) is Literal

@@ -141,7 +141,7 @@ def _outputs(t: Any, ufunc: Any, out: Any) -> list[Any] | None:
 def _output_shape(ufunc: Any, shape: Shape, outs: list[Any]) -> Shape:
     for o in outs:
         if o is not None:
-            if np.broadcast_shapes(shape, o.shape) != o.shape:
+            if not broadcasts(shape, o.shape):
                 raise misfit(
                     f"cannot {ufunc.__name__} into {o.type}: the result has shape {shape}",
                     "an output that the operands broadcast to",
@@ -217,6 +217,12 @@ def common_shape(name: str, operands: Sequence[Any]) -> Shape:
     except ValueError:
         types = [x.type if type(x) is Tracer else x for x in operands]
         raise misfit(f"cannot {name} {listed(types)}", "shapes that broadcast") from None
+
+
+def broadcasts(shape: Shape, target: Shape) -> bool:
+    """Whether an array of the shape may be broadcast to the target."""
+    lead = len(target) - len(shape)
+    return lead >= 0 and all(n in (1, m) for n, m in zip(shape, target[lead:]))
 
 
 def _comparison_loop(ufunc: Any, operands: list[Any], loop: Any) -> Any:

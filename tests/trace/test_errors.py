@@ -1,0 +1,151 @@
+"""Errors name what, where, and the way out."""
+
+import numpy as np
+import pytest
+
+from jitops.errors import BranchError, ShapeError, TraceError, UnsupportedError
+from jitops.trace import trace
+
+X = np.arange(3, dtype="float32")
+Y = np.arange(4, dtype="float32")
+
+
+def message(fn, *args, kind=TraceError, **kwargs):
+    with pytest.raises(kind) as caught:
+        trace(fn, args, kwargs)
+    return str(caught.value)
+
+
+def test_a_branch_on_an_array_names_the_line_and_the_way_out():
+    def f(x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+    text = message(f, X, kind=BranchError)
+    assert "test_errors.py:" in text
+    assert "`if x.sum() > 0:`" in text
+    assert "bool[]" in text
+    assert "np.where" in text
+
+
+def test_a_branch_on_a_runtime_float_suggests_static():
+    def f(x, p):
+        return x if p == 0.0 else x * p
+
+    text = message(f, X, 0.5, kind=BranchError)
+    assert "static" in text
+    text = message(lambda x, p: x * float(p), X, 0.5, kind=BranchError)
+    assert "static=('p',)" in text
+
+
+def test_the_truth_of_many_elements_is_an_error():
+    assert "bool()" in message(lambda x: x if x > 0 else -x, X, kind=BranchError)
+
+
+@pytest.mark.parametrize(
+    "fn", [lambda x: int(x[0]), lambda x: float(x[0]), lambda x: x[0].item(), lambda x: x.tolist(),
+           lambda x: list(range(x[0].astype(int)))],
+)  # fmt: skip
+def test_values_are_not_there_while_tracing(fn):
+    assert "known only when the op runs" in message(fn, X, kind=BranchError)
+
+
+def test_shapes_that_do_not_broadcast_are_named():
+    text = message(lambda a, b: a + b, X, Y, kind=ShapeError)
+    assert text.startswith("cannot add float32[3] and float32[4] (test_errors.py:")
+    assert "broadcast" in text
+    assert isinstance(pytest.raises(ValueError, trace, lambda a, b: a * b, (X, Y), {}).value, ShapeError)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda a, b: a @ b,
+        lambda a, b: np.concatenate([a[None], b[None]]),
+        lambda a, b: np.stack([a, b]),
+        lambda a, b: a.reshape(2, 2),
+        lambda a, b: np.einsum("i,i", a, b),
+        lambda a, b: a.__setitem__(slice(0, 2), b),
+        lambda a, b: np.where(a > 0, a, b),
+        lambda a, b: np.add(a, 1, out=b),
+    ],
+)
+def test_other_misfits_are_shape_errors_with_the_line(fn):
+    assert "test_errors.py:" in message(fn, X, Y, kind=ShapeError)
+
+
+def test_unsupported_functions_are_named():
+    text = message(lambda x: np.linalg.svd(x), np.eye(3), kind=UnsupportedError)
+    assert "np.linalg.svd is not supported" in text
+    assert "test_errors.py:" in text
+    assert "sort" in message(lambda x: np.sort(x), X, kind=UnsupportedError)
+    assert "np.gcd" in message(lambda x: np.gcd(x, 2), np.arange(3), kind=UnsupportedError)
+    assert "np.where(mask" in message(lambda x: np.nonzero(x), X, kind=UnsupportedError)
+    assert "np.where(condition, x, y)" in message(lambda x: np.where(x > 0), X)
+
+
+def test_random_numbers_are_refused_with_the_way_out():
+    text = message(lambda x: x + np.random.rand(3), X, kind=UnsupportedError)
+    assert "np.random.rand" in text
+    assert "pass them as an argument" in text
+    assert "default_rng" in message(lambda x: np.random.default_rng(0), X)
+
+
+def test_a_selection_by_a_traced_mask_has_no_shape():
+    for fn in (lambda x: x[x > 0], lambda x: len(x[x > 0]), lambda x: x[x > 0] + x):
+        assert "depends on values" in message(fn, X, kind=UnsupportedError)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array(["a", "b"]),
+        np.array([1, None], dtype=object),
+        np.array(["2020-01-01"], dtype="datetime64[D]"),
+        np.zeros(2, dtype=[("a", "f4")]),
+        np.zeros(2, dtype="longdouble"),
+    ],
+)
+def test_dtypes_without_kernels_are_refused_naming_the_argument(array):
+    text = message(lambda first, data: data, X, {"k": [array]}, kind=UnsupportedError)
+    assert "data['k'][0]" in text
+    assert "accepted: bool, integers" in text
+
+
+def test_a_real_array_of_a_traced_one_is_refused():
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    assert "sliding_window_view" in message(lambda x: sliding_window_view(x, 2), X)
+    text = message(lambda x: np.frombuffer(x), X, kind=Exception)
+    assert text
+
+
+def test_numpys_own_errors_pass():
+    with pytest.raises(TypeError, match="boolean subtract"):
+        trace(lambda m: m - m, (X > 0,), {})
+    with pytest.raises(IndexError, match="out of bounds"):
+        trace(lambda x: x[3], (X,), {})
+    with pytest.raises(IndexError, match="too many indices"):
+        trace(lambda x: x[0, 0], (X,), {})
+    with pytest.raises(np.exceptions.AxisError):
+        trace(lambda x: x.sum(axis=2), (X,), {})
+    with pytest.raises(ValueError, match="zero-size array"):
+        trace(lambda x: x.max(), (X[:0],), {})
+    with pytest.raises(AttributeError):
+        trace(lambda x: x.nothing, (X,), {})
+    with pytest.raises(ValueError, match="negative integer powers"):
+        trace(lambda x: x**-2, (np.arange(3),), {})
+
+
+def test_a_tracer_kept_from_another_trace_is_refused():
+    kept = []
+    trace(lambda x: kept.append(x), (X,), {})
+    assert "another trace" in message(lambda x: x + kept[0], X, kind=UnsupportedError)
+
+
+def test_exceptions_of_the_function_pass_and_numpy_is_restored():
+    zeros = np.zeros
+    with pytest.raises(KeyError):
+        trace(lambda x: {}["k"], (X,), {})
+    assert np.zeros is zeros
