@@ -161,7 +161,7 @@ def compile_graph(
     started = time.perf_counter()
     graph = verify(traced.graph) if runtime.config.debug else traced.graph
     strides = [element_strides(p.var.type, s) for p, s in zip(traced.params, layouts)]
-    lowered = lower(graph, strides, traced.mutated)
+    lowered = lower(graph, strides, traced.mutated, runtime.cpu["vector_bits"])
     loops = [(kernel.frame, schedule(kernel)) for kernel in lowered.kernels]
     target = tvm_target(runtime.cpu)
     module = build_module(loops, lowered.arguments, target)

@@ -66,6 +66,12 @@ def _pad(x: Array, value: Array, *, low: Any, high: Any) -> Array:
     return np.pad(x, list(zip(low, high)), constant_values=value) if x.ndim else x
 
 
+def _dot_panels(x: Array, y: Array, *, columns: int) -> Array:
+    batch, panels, depth, width = y.shape
+    whole = y.transpose(0, 2, 1, 3).reshape(batch, depth, panels * width)
+    return np.matmul(x, whole[:, :, :columns])
+
+
 def _reducer(fold: Callable[..., Array]) -> Callable[..., Array]:
     def run(x: Array, *, axes: tuple[int, ...]) -> Array:
         with np.errstate(all="ignore"):
@@ -146,6 +152,7 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "take": lambda x, index, *, axis: np.take(x, index, axis, mode="wrap"),
     "dot": np.matmul,
+    "dot_panels": _dot_panels,
     "reduce_sum": _reducer(np.sum),
     "reduce_prod": _reducer(np.prod),
     "reduce_max": _extreme(np.max),

@@ -215,6 +215,14 @@ def _dot(x: ArrayType, y: ArrayType) -> tuple[ArrayType, ...]:
     return (x.with_shape((x.shape[0], x.shape[1], y.shape[2])),)
 
 
+def _dot_panels(x: ArrayType, y: ArrayType, *, columns: int) -> tuple[ArrayType, ...]:
+    """``dot`` whose right operand is cut into panels: ``y[b, n // w, k, n % w]``, padded."""
+    fits = x.ndim == 3 and y.ndim == 4 and x.shape[0] == y.shape[0] and x.shape[2] == y.shape[2]
+    if not fits or x.dtype != y.dtype or columns > y.shape[1] * y.shape[3]:
+        raise _reject("dot_panels", [x, y], "needs x[b,m,k] and y[b,p,k,w] of one dtype")
+    return (x.with_shape((*x.shape[:2], columns)),)
+
+
 MAP_RULES: tuple[tuple[str, str, str | None], ...] = (
     # names, kinds of the operands, dtype of the result (None: theirs)
     ("neg square", NUMBER, None),
@@ -264,6 +272,7 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("concatenate", "index", _concatenate),
     ("take", "index", _take),
     ("dot", "dot", _dot),
+    ("dot_panels", "dot", _dot_panels),
 )
 
 

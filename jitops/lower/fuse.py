@@ -12,9 +12,9 @@ from typing import Any
 
 from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.graph.ops import PRIMITIVES
-from jitops.graph.types import Shape
+from jitops.graph.types import Shape, strides_of
 from jitops.lower.cost import CHEAP, weight
-from jitops.lower.index import Index, domain_index, key_of
+from jitops.lower.index import Index, domain_index, flatten, key_of
 from jitops.lower.sources import Read, reads
 
 REGIONS = ("update", "pad", "concatenate")
@@ -81,6 +81,12 @@ class RootGroup(Group):
         self.eqn = eqn
 
 
+class DotGroup(RootGroup):
+    """A contraction, and what is computed from each of its elements."""
+
+    kind = "dot"
+
+
 def fuse(graph: Graph) -> list[Group]:
     """The kernels of a simplified graph, in order; its results are distinct equation outputs."""
     return _Fuser(graph).run()
@@ -104,7 +110,8 @@ class _Fuser:
             if PRIMITIVES[eqn.op].kind == "reduce":
                 self._place_reduction(eqn)
             elif is_root(eqn):
-                self._open(RootGroup(eqn), var)
+                kind = DotGroup if PRIMITIVES[eqn.op].kind == "dot" else RootGroup
+                self._open(kind(eqn), var)
             elif var in self.stored:
                 self._place_map(var)
         return self.groups
@@ -123,6 +130,8 @@ class _Fuser:
         for position in self._candidates(_operands(self.definitions[var])):
             group = self.groups[position]
             if isinstance(group, MapGroup) and self._fits_map(group, var, position):
+                return self._join(position, var)
+            if isinstance(group, DotGroup) and self._fits_dot(group, var, position):
                 return self._join(position, var)
             if isinstance(group, RowGroup) and self._fits_row(group, var, position):
                 return self._join(position, var)
@@ -166,6 +175,22 @@ class _Fuser:
             for read in self._reads(var, index)
             if read.var is not None and self.home.get(read.var) == position
         )
+
+    def _fits_dot(self, group: DotGroup, var: Var, position: int) -> bool:
+        """Elements of the product's size, each computed from the product's element at the same offset."""
+        product = group.eqn.output
+        if var.type.size != product.type.size:
+            return False
+        index = domain_index(var.type.shape)
+        here = flatten(index, strides_of(var.type.shape)).key()
+        for read in self._reads(var, index):
+            if read.var is None or self.home.get(read.var) != position:
+                continue
+            if read.var is not product or read.index is None:
+                return False
+            if flatten(read.index, strides_of(product.type.shape)).key() != here:
+                return False
+        return True
 
     def _fits_row(self, group: RowGroup, var: Var, position: int) -> bool:
         """Elements of the domain, or of the rows, computed from this group's reductions."""
@@ -219,8 +244,10 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
         if var in results:
             places = places | {var.type.shape}
         costly = price.get(var, 0) > CHEAP
-        if var in results or is_root(eqn) or (costly and len(places) > 1):
+        if var in results or is_root(eqn) or (costly and len(places) > 1) or var in stored:
             stored.add(var)
+        if eqn.op == "dot_panels":
+            stored.update(_packed_operands(eqn, price))
         if is_root(eqn):
             places = {eqn.inputs[0].type.shape} if _is_reduce(eqn) else {id(eqn)}
         elif var in stored:
@@ -231,6 +258,13 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
         for operand in _operands(eqn):
             demand.setdefault(operand, set()).update(places)
     return frozenset(stored | _hazards(graph, stored))
+
+
+def _packed_operands(eqn: Eqn, price: dict[Var, int]) -> list[Var]:
+    """The panels, and the left operand unless it is read from memory as it is."""
+    left, panels = eqn.inputs
+    found = [panels, left] if isinstance(left, Var) and price.get(left, 0) > 0 else [panels]
+    return [v for v in found if isinstance(v, Var)]
 
 
 def _is_reduce(eqn: Eqn) -> bool:

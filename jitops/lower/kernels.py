@@ -51,9 +51,9 @@ class Kernel:
     kind: str
     frame: Frame
     domain: Shape
-    work: int  # cost units for one element of the domain
+    work: float  # cost units for one element of the domain
 
-    def cost(self) -> int:
+    def cost(self) -> float:
         """Cost units of the whole kernel."""
         return self.work * int(np.prod(self.domain, dtype=np.int64, initial=1))
 

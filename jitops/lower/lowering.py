@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.graph.types import ArrayType, Shape
+from jitops.lower.contractions import DotKernel
 from jitops.lower.frame import Frame
-from jitops.lower.fuse import Group, MapGroup, RootGroup, RowGroup, fuse
+from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
 from jitops.lower.memory import Memory, place
 from jitops.lower.scans import ScanKernel
@@ -24,27 +25,34 @@ class Lowered:
         self.workspace = workspace
         self.arguments = arguments
 
-    def cost(self) -> int:
+    def cost(self) -> float:
         """Cost units of one call."""
         return sum(kernel.cost() for kernel in self.kernels)
 
 
 def lower(
-    graph: Graph, strides: Sequence[Shape | None], written: Mapping[int, int]
+    graph: Graph,
+    strides: Sequence[Shape | None],
+    written: Mapping[int, int],
+    vector_bits: int = 256,
 ) -> Lowered:
     """Kernels for a graph.
 
     ``strides``: each parameter's element strides, None for C order. ``written``: parameter position to the position
-    of the result that replaces its contents; the other results are fresh outputs, in order.
+    of the result that replaces its contents; the other results are fresh outputs, in order. ``vector_bits``: the
+    width of the target's vector registers.
     """
-    graph = own_results(simplify(graph))
+    graph = own_results(simplify(graph, vector_bits))
     new_values = {graph.params[p]: graph.results[r] for p, r in written.items()}
     groups = fuse(graph)
     memory = place(graph, groups, strides, new_values)  # type: ignore[arg-type]
     definitions = graph.definitions()
     kernels: list[Kernel] = []
     for group in groups:
-        kernels.extend(_kernels(group, definitions, memory))
+        if isinstance(group, DotGroup):
+            kernels.append(_contraction(group, definitions, memory, vector_bits))
+        else:
+            kernels.extend(_kernels(group, definitions, memory))
     for new, param in memory.copies:
         kernels.append(_copy(definitions, memory, param, new))
     fresh = len(graph.results) - len(written)
@@ -84,6 +92,14 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
 def _frame(definitions: Mapping[Var, Eqn], memory: Memory, own: Sequence[Var]) -> Frame:
     mine = set(own)
     return Frame(definitions, {v: s for v, s in memory.slots.items() if v not in mine})
+
+
+def _contraction(
+    group: DotGroup, definitions: Mapping[Var, Eqn], memory: Memory, vector_bits: int
+) -> DotKernel:
+    frame = _frame(definitions, memory, group.outputs)
+    stores = [Store(memory.slots[v], v) for v in group.outputs if v in memory.needed]
+    return DotKernel(frame, group.eqn, stores, vector_bits)
 
 
 def _copy(

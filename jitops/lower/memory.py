@@ -80,7 +80,7 @@ class _Placer:
             pending.extend(a for eqn in group.reductions for a in eqn.inputs)
         own = set(group.outputs)
         for var in group.outputs:
-            if not isinstance(group, RootGroup):
+            if not isinstance(group, RootGroup) or self.definitions[var] is not group.eqn:
                 pending.extend(self.definitions[var].inputs)
         leaves: set[Var] = set()
         seen: set[Var] = set()

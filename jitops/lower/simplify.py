@@ -13,15 +13,17 @@ import numpy as np
 
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import PRIMITIVES
+from jitops.lower.contractions import panel_form
 from jitops.graph.types import ArrayType
 
 Emit = Callable[..., Var]
 
 
-def simplify(graph: Graph) -> Graph:
-    """All passes, in order."""
+def simplify(graph: Graph, vector_bits: int = 256) -> Graph:
+    """All passes, in order; ``vector_bits`` is the width of the target's vector registers."""
     graph = live(graph)
     graph = rewrite(graph, FORWARD)
+    graph = rewrite(graph, {"dot": lambda eqn, builder: panel_form(eqn, builder, vector_bits)})
     graph = rewrite(graph, EXPAND)
     graph = merge_equal(graph)
     return live(graph)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from jitops.lower.frame import Scope
 from jitops.lower.kernels import Kernel
 from jitops.schedule.elementwise import elementwise
+from jitops.schedule.matmul import matmul
 from jitops.schedule.rows import rows_inner, rows_outer
 from jitops.schedule.scan import scan
 
 Rule = Callable[[Kernel], "Scope | None"]
 
-RULES: tuple[Rule, ...] = (rows_inner, rows_outer, scan, elementwise)
+RULES: tuple[Rule, ...] = (matmul, rows_inner, rows_outer, scan, elementwise)
 
 
 def schedule(kernel: Kernel) -> Scope:
