@@ -116,8 +116,7 @@ class Op(Dispatcher):
     def compile(self, *args: Any, **kwargs: Any) -> Compiled:
         """Make ready for such arguments without running: arrays, numbers, or `jitops.spec` objects."""
         started = time.perf_counter()
-        call = Call(self, args, kwargs)
-        bound = self._bind(call)
+        _, bound = self._bind(self._call(args, kwargs))
         self.insert(args, kwargs, bound.binding)
         return Compiled(bound.key.digest, bound.status, time.perf_counter() - started)
 
@@ -125,7 +124,7 @@ class Op(Dispatcher):
         """Say what calling with these arguments would do: hit or miss, and what a miss differs in."""
         from jitops.cache.explain import describe, nearest  # difflib is not for the hit path
 
-        request = self._request(Call(self, args, kwargs))
+        request = self._request(self._call(args, kwargs))
         traced, layouts = traced_request(request)
         runtime = self._runtime
         key = key_of(traced, layouts, runtime)
@@ -152,10 +151,10 @@ class Op(Dispatcher):
         if self._runtime.config.disable or _inside_trace(args, kwargs):
             return Value(self.eager(*args, **kwargs))
         self._counts["misses"] += 1
-        call = Call(self, args, kwargs)
+        call = self._call(args, kwargs)
         if call.copied:
             return Value(self._run_on_copies(call))
-        bound = self._bind(call)
+        call, bound = self._bind(call)
         reason = call.unfit_for(bound.traced)
         if reason:
             self._runtime.log.once(f"eager {self.__qualname__} {reason}",
@@ -165,7 +164,7 @@ class Op(Dispatcher):
 
     def _run_on_copies(self, call: Call) -> Any:
         """Arguments that no kernel can read where they are: copied in, and back if written."""
-        bound = self._bind(call)
+        call, bound = self._bind(call)
         self.insert(call.args, call.kwargs, bound.binding)
         result = self(*call.args, **call.kwargs)
         call.copy_back(bound.traced)
@@ -178,11 +177,24 @@ class Op(Dispatcher):
             call.kinds, call.layouts, self._static, mode,
         )  # fmt: skip
 
-    def _bind(self, call: Call) -> Bound:
-        bound = bind(self._request(call), self._runtime)
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        return Call(self, args, kwargs, self._static)
+
+    def _bind(self, call: Call) -> tuple[Call, Bound]:
+        request = self._request(call)
+        traced, layouts = traced_request(request)
+        names = {call.name_of(leaf) for leaf in traced.static_leaves} - {""}
+        if names:
+            # Ints that set a shape or count a loop: from now on each value has its own signature.
+            self._static |= names
+            self.set_static(tuple(self._static))
+            again = self._call(call.args, call.kwargs)
+            again.copied = call.copied
+            return self._bind(again)
+        bound = bind(request, traced, layouts, self._runtime)
         if bound.status != "known":
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
-        return bound
+        return call, bound
 
 
 def _inside_trace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

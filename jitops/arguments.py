@@ -10,6 +10,7 @@ import numpy as np
 from jitops.errors import ArgumentError
 from jitops.graph.types import Shape, Spec
 from jitops.trace import Traced
+from jitops.trace.tree import mapped
 
 _CODE_VARARGS, _CODE_VARKEYWORDS = 0x04, 0x08
 
@@ -22,8 +23,14 @@ class Call:
     kinds, layouts: of each dynamic leaf, in call order; see `jitops.pipeline.Request`.
     """
 
-    def __init__(self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, op: Any, args: tuple[Any, ...], kwargs: dict[str, Any], static: frozenset[str]
+    ) -> None:
+        self.static = static
         leaves = op.leaves(args, kwargs)
+        for leaf in leaves:
+            if leaf[1] == "array":
+                _refuse_subclass(op, leaf[0])
         swapped: dict[int, Any] = {}
         for leaf in leaves:
             if leaf[1] == "array" and not _fits(leaf):
@@ -32,11 +39,22 @@ class Call:
         self.args = replaced(args, swapped) if swapped else args
         self.kwargs = replaced(kwargs, swapped) if swapped else kwargs
         self.leaves = op.leaves(self.args, self.kwargs) if swapped else leaves
+        self.parameters = parameters_of(op.eager)
         self.kinds = [leaf[1] for leaf in self.leaves]
         self.layouts: list[Shape | None] = [leaf[4] for leaf in self.leaves]
         specs = {id(o): Spec(shape, dtype) for o, k, dtype, shape, *_ in self.leaves if k == "tensor"}
         self.traceable_args = replaced(self.args, specs) if specs else self.args
         self.traceable_kwargs = replaced(self.kwargs, specs) if specs else self.kwargs
+
+    def name_of(self, leaf: int) -> str:
+        """The parameter that a leaf is, if it is one by itself; else an empty string."""
+        position = 0
+        positional = zip(self.parameters, self.traceable_args)
+        for name, argument in (*positional, *self.traceable_kwargs.items()):
+            if position == leaf and type(argument) is int and name not in self.static:
+                return str(name)
+            position += 0 if name in self.static else count_leaves(argument)
+        return ""
 
     def unfit_for(self, traced: Traced) -> str:
         """Why a kernel may not run on these very arguments; empty when it may."""
@@ -71,6 +89,18 @@ class Call:
                 original[...] = copy
 
 
+def _refuse_subclass(op: Any, array: Any) -> None:
+    """Subclasses of ndarray change what operators mean (matrix) or hold more than numbers (masked arrays)."""
+    if type(array) in (np.ndarray, np.memmap, Spec):
+        return
+    raise ArgumentError(
+        f"op {op.__name__!r} got an array of another class",
+        found=f"{type(array).__module__}.{type(array).__name__}",
+        accepted="numpy.ndarray, numpy.memmap, and tensors that speak DLPack",
+        way_out="Pass np.asarray(x) where its plain values are meant.",
+    )
+
+
 def _fits(leaf: tuple[Any, ...]) -> bool:
     array, layout = leaf[0], leaf[4]
     if leaf[2] is None or isinstance(array, Spec):
@@ -92,6 +122,13 @@ def replaced(tree: Any, swaps: dict[int, Any]) -> Any:
     if isinstance(tree, tuple) and hasattr(kind, "_fields"):
         return kind(*(replaced(x, swaps) for x in tree))
     return swaps.get(id(tree), tree)
+
+
+def count_leaves(tree: Any) -> int:
+    """How many runtime values an argument holds."""
+    found: list[Any] = []
+    mapped(tree, "", lambda leaf, name: found.append(leaf))
+    return len(found)
 
 
 def parameters_of(fn: Callable[..., Any]) -> tuple[str, ...]:

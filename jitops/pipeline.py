@@ -1,6 +1,7 @@
 """The way of a call that the dispatcher does not know: trace, key, look up; and only then compile.
 
-    bind            trace → key → loaded? → stored? → compile once → load
+    traced_request  trace
+    bind            key → loaded? → stored? → compile once → load
     compile_graph   simplify → fuse → lower → schedule → compile → link
 
 TVM is imported by the last step alone.
@@ -71,9 +72,10 @@ class Bound:
         self.traced = traced
 
 
-def bind(request: Request, runtime: Runtime) -> Bound:
-    """Find or make the program for a request."""
-    traced, layouts = traced_request(request)
+def bind(
+    request: Request, traced: Traced, layouts: Sequence[Shape | None], runtime: Runtime
+) -> Bound:
+    """Find or make the program for a traced request."""
     key = key_of(traced, layouts, runtime)
     program, status = runtime.loaded(key.digest), "known"
     if program is None:

@@ -1,6 +1,7 @@
 // Dispatcher: the callable in front of an op. A known signature runs its program; an unknown one asks `miss`.
 #include "objects.h"
 
+#include <utility>
 #include <structmember.h>
 
 #include <cstddef>
@@ -151,6 +152,7 @@ Ref name_tuple(PyObject* names) {
 
 bool mark_static(Parameters* parameters) {
   const Py_ssize_t count = PyTuple_GET_SIZE(parameters->names);
+  parameters->is_static.clear();
   if (PyTuple_GET_SIZE(parameters->static_names) == 0) return true;
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* name = PyTuple_GET_ITEM(parameters->names, i);
@@ -348,12 +350,25 @@ PyObject* get_size(PyObject* object, void*) {
   return core == nullptr ? nullptr : PyLong_FromSize_t(core->table.size());
 }
 
+PyObject* dispatcher_set_static(PyObject* object, PyObject* names) {
+  Core* core = core_of(object);
+  if (core == nullptr) return nullptr;
+  Ref tuple = name_tuple(names);
+  if (!tuple) return nullptr;
+  const Ref old(std::exchange(core->parameters.static_names, tuple.release()));
+  core->table.clear();
+  if (!mark_static(&core->parameters)) return nullptr;
+  Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"insert", dispatcher_insert, METH_VARARGS,
      "insert(args, kwargs, binding)\n\nMake a binding the answer to calls like this one."},
     {"leaves", dispatcher_leaves, METH_VARARGS,
      "leaves(args, kwargs)\n\nThe dynamic leaves of a call, in the order bindings refer to: (object, "
      "kind, dtype, shape, strides, fits, writable)."},
+    {"set_static", dispatcher_set_static, METH_O,
+     "set_static(names)\n\nReplace the static parameters; all signatures are forgotten."},
     {"clear", dispatcher_clear_table, METH_NOARGS, "clear()\n\nForget all signatures."},
     {nullptr, nullptr, 0, nullptr}};
 
