@@ -110,6 +110,13 @@ def _special(name: str) -> Callable[[Array], Array]:
     return run
 
 
+def _complex(re: Array, im: Array) -> Array:
+    """Not ``re + 1j * im``, which makes NaN of infinities and loses signed zeros."""
+    out = np.empty(np.broadcast(re, im).shape, np.result_type(re, np.complex64))
+    out.real, out.imag = re, im
+    return out
+
+
 _UFUNCS = {
     "neg": "negative", "abs": "absolute", "asin": "arcsin", "acos": "arccos", "atan": "arctan",
     "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "atan2": "arctan2",
@@ -137,7 +144,7 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "lgamma": _special("lgamma"),
     "real": np.real,
     "imag": np.imag,
-    "complex": lambda re, im: re + 1j * im,
+    "complex": _complex,
     "select": np.where,
     "cast": lambda x, *, dtype: np.asarray(x).astype(dtype),
     "bitcast": lambda x, *, dtype: np.asarray(x).view(dtype),

@@ -32,6 +32,8 @@ def lower_complex(
     """One element of ``op`` where the operands or the result are complex."""
     if op == "cast":
         return _bound(body, _cast(body, operands[0], dtype, attrs["dtype"]))
+    if op == "bitcast":
+        return _bound(body, _bitcast(body, operands[0], dtype, attrs["dtype"]))
     return _bound(body, RULES[op](body, *operands))
 
 
@@ -51,11 +53,24 @@ def _cast(body: Body, x: Any, source: str, target: str) -> Any:
     return cast(body, x.re, part, register_dtype(target))  # NumPy discards the imaginary part
 
 
+def _bitcast(body: Body, x: Any, source: str, target: str) -> Any:
+    """The real part comes first in memory, that is, in the low half."""
+    if source == target:
+        return x
+    width = sc.const(32, "uint64")
+    if is_complex(source):
+        low, high = (sc.cast(body.let(sc.bitcast(p, "uint32")), "uint64") for p in x)
+        return sc.bitcast(body.let(sc.bit_or(low, sc.shl(high, width))), target)
+    whole = body.let(sc.bitcast(x, "uint64"))
+    halves = (sc.cast(body.let(part), "uint32") for part in (whole, sc.shr(whole, width)))
+    return Pair(*(sc.bitcast(body.let(half), "float32") for half in halves))
+
+
 def _mul(body: Body, x: Pair, y: Pair) -> Pair:
-    return Pair(
-        sc.sub(body.let(sc.mul(x.re, y.re)), body.let(sc.mul(x.im, y.im))),
-        sc.add(body.let(sc.mul(x.re, y.im)), body.let(sc.mul(x.im, y.re))),
-    )
+    """One product of each sum is rounded, the other is fused into it, as in NumPy's vector loops."""
+    imaginary = body.let(sc.product(body, x.im, y.im))
+    crossed = body.let(sc.product(body, x.im, y.re))
+    return Pair(sc.fma(x.re, y.re, body.let(sc.neg(imaginary))), sc.fma(x.re, y.im, crossed))
 
 
 def _div(body: Body, x: Pair, y: Pair) -> Pair:
@@ -66,12 +81,15 @@ def _div(body: Body, x: Pair, y: Pair) -> Pair:
     small = body.let(sc.select(real_larger, y.im, y.re))
     zero = body.let(sc.both(sc.eq(y.re, sc.const(0.0, dtype)), sc.eq(y.im, sc.const(0.0, dtype))))
     ratio = body.let(sc.select(zero, sc.const(0.0, dtype), sc.div(small, big)))
-    scale = body.let(sc.div(sc.const(1.0, dtype), sc.fma(small, ratio, big)))
+    part = body.let(sc.product(body, small, ratio))
+    scale = body.let(sc.div(sc.const(1.0, dtype), body.let(sc.add(big, part))))
     a = body.let(sc.select(real_larger, x.re, x.im))
-    b = body.let(sc.select(real_larger, x.im, x.re))
-    re = body.let(sc.mul(sc.fma(b, ratio, a), scale))
-    along = body.let(sc.mul(sc.sub(x.im, body.let(sc.mul(x.re, ratio))), scale))
-    across = body.let(sc.mul(sc.sub(body.let(sc.mul(x.im, ratio)), x.re), scale))
+    real_part = body.let(sc.product(body, x.re, ratio))
+    imaginary_part = body.let(sc.product(body, x.im, ratio))
+    beside = body.let(sc.select(real_larger, imaginary_part, real_part))
+    re = body.let(sc.product(body, body.let(sc.add(a, beside)), scale))
+    along = body.let(sc.product(body, body.let(sc.sub(x.im, real_part)), scale))
+    across = body.let(sc.product(body, body.let(sc.sub(imaginary_part, x.re)), scale))
     im = sc.select(real_larger, along, across)
     by_zero = Pair(sc.div(x.re, sc.fabs(y.re)), sc.div(x.im, sc.fabs(y.re)))
     return Pair(sc.select(zero, by_zero.re, re), sc.select(zero, by_zero.im, im))

@@ -41,7 +41,7 @@ def lower_map(
     if op == "cast":
         return body.let(cast(body, operands[0], dtype, attrs["dtype"]))
     if op == "bitcast":
-        return body.let(sc.bitcast(operands[0], attrs["dtype"]))
+        return bitcast(body, operands[0], dtype, attrs["dtype"])
     if (op, register_dtype(dtype)) in MATH:
         value = MATH[op, register_dtype(dtype)](body, *operands)
     else:
@@ -49,6 +49,11 @@ def lower_map(
     if result in NARROW_FLOATS:
         value = round_to(body, value, result)
     return body.let(value)
+
+
+def is_product(op: str, dtype: str) -> bool:
+    """Whether the last step of an operation may be a multiplication."""
+    return op in ("mul", "square") or (op, dtype) in MATH
 
 
 def round_to(body: Body, x: Expr, dtype: str) -> Expr:
@@ -86,9 +91,44 @@ def cast(body: Body, x: Expr, source: str, target: str) -> Expr:
     if target in NARROW_FLOATS:
         narrow = sc.cast(x, "float32")
         return round_to(body, body.let(narrow), target)
+    if is_float(source) and target in ("uint32", "uint64"):
+        return _unsigned(body, x, target)
     if is_float(source) and not is_float(target) and sc.bits_of(target) < 32:
         return sc.cast(body.let(sc.cast(x, "int32")), target)
     return sc.cast(x, target)
+
+
+def _unsigned(body: Body, x: Expr, target: str) -> Expr:
+    """A float as uint32 or uint64, with the results of NumPy's loops on x86 outside of the range too."""
+    half = sc.bits_of(target) - 1
+    big = body.let(sc.ge(x, sc.const(2.0**half, sc.dtype_of(x))))
+    lowered = body.let(sc.select(big, sc.sub(x, sc.const(2.0**half, sc.dtype_of(x))), x))
+    low = body.let(sc.cast(body.let(sc.cast(lowered, target[1:])), target))
+    return sc.select(big, sc.bit_xor(low, sc.const(1 << half, target)), low)
+
+
+def bitcast(body: Body, x: Expr, source: str, target: str) -> Expr:
+    """The same bits in memory under another dtype."""
+    if source in NARROW_FLOATS or target in NARROW_FLOATS:
+        return body.let(from_pattern(body.let(pattern(body, source, x)), target))
+    return body.let(sc.bitcast(x, target))
+
+
+def pattern(body: Body, dtype: str, x: Expr) -> Expr:
+    """The bits of a value of ``dtype`` in memory as the signed integer of its width."""
+    if dtype == "bfloat16":
+        return tirx.Cast("int16", bfloat16_bits(body, x))
+    x = sc.cast(x, dtype)
+    return sc.bits(x) if is_float(dtype) else sc.cast(x, f"int{sc.bits_of(dtype)}")
+
+
+def from_pattern(pattern: Expr, dtype: str) -> Expr:
+    """The value, in its register dtype, that these bits are in memory."""
+    if dtype == "bfloat16":
+        return bfloat16_to_float32(tirx.Cast("uint16", pattern))
+    if is_float(dtype):
+        return sc.cast(sc.bitcast(pattern, dtype), register_dtype(dtype))
+    return sc.cast(pattern, dtype)
 
 
 def nonzero(x: Expr, dtype: str) -> Expr:
@@ -123,8 +163,9 @@ def _sign(body: Body, dtype: str, x: Expr) -> Expr:
     positive = sc.gt(x, zero)
     if not is_float(dtype) and not is_signed(dtype):
         return sc.select(positive, one, zero)
-    rest = x if is_float(dtype) else zero  # NaN passes; -0.0 becomes 0.0
-    rest = sc.select(sc.eq(x, zero), zero, rest)
+    rest = x if is_float(dtype) else zero  # NaN passes; -0.0 becomes 0.0, but not in ml_dtypes
+    if dtype != "bfloat16":
+        rest = sc.select(sc.eq(x, zero), zero, rest)
     return sc.select(positive, one, sc.select(sc.lt(x, zero), sc.const(-1, wide), rest))
 
 
@@ -273,19 +314,19 @@ def _int_pow(body: Body, dtype: str, base: Expr, exponent: Expr) -> Expr:
 def _nextafter(body: Body, dtype: str, x: Expr, towards: Expr) -> Expr:
     """Step the bit pattern by one, as an ordered integer; crosses zero through the least subnormal."""
     wide = register_dtype(dtype)
-    pattern = body.let(sc.bits(x))
-    ints = sc.dtype_of(pattern)
+    here = body.let(pattern(body, dtype, x))
+    ints = sc.dtype_of(here)
     one = sc.const(1, ints)
     zero = sc.const(0.0, wide)
     away = sc.lt(x, towards)
     grow = body.let(tirx.EQ(tirx.Cast("int32", away), tirx.Cast("int32", sc.gt(x, zero))))
     step = sc.select(grow, one, sc.const(-1, ints))
-    moved = sc.bitcast(body.let(sc.wrapping(tirx.Add, pattern, step)), wide)
-    least = sc.copysign(sc.bitcast(one, wide), towards)
+    moved = from_pattern(body.let(sc.wrapping(tirx.Add, here, step)), dtype)
+    least = sc.copysign(from_pattern(one, dtype), towards)
     result = body.let(sc.select(sc.eq(x, zero), least, moved))
-    result = sc.select(sc.eq(x, towards), towards, result)
+    same = x if dtype == "float16" else towards  # -0.0 towards 0.0: NumPy's own answers differ
+    result = sc.select(sc.eq(x, towards), same, result)
     return sc.select(sc.either(sc.is_nan(x), sc.is_nan(towards)), sc.add(x, towards), result)
-
 
 
 def _compare_bool(on_int: Any) -> Rule:

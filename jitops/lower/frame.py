@@ -18,7 +18,7 @@ from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import ArrayType, Shape, strides_of
 from jitops.lower import scalar as sc
 from jitops.lower.complex_pairs import Pair, is_complex, lower_complex, part_dtype
-from jitops.lower.elementwise import bfloat16_bits, bfloat16_to_float32, lower_map, register_dtype
+from jitops.lower.elementwise import bfloat16_bits, bfloat16_to_float32, is_product, lower_map, register_dtype
 from jitops.lower.index import Affine, Index, flatten, key_of
 from jitops.lower.scalar import Body
 from jitops.lower.sources import Sources, sources, take_index, take_source, wrapped
@@ -68,6 +68,13 @@ class Scope(Body):
                 return scope.known[key]
             scope = scope.parent
         return None
+
+
+    def invariant(self, key: tuple[Any, ...], make: Callable[[Body], Any]) -> Any:
+        scope = self
+        while scope.parent is not None:
+            scope = scope.parent
+        return scope.once(key, lambda: make(scope))
 
 
 class Frame:
@@ -136,7 +143,23 @@ class Frame:
         result = eqn.output.type.dtype.name
         if is_complex(dtype) or is_complex(result):
             return lower_complex(scope, eqn.op, dtype, result, values, eqn.attrs)
+        if eqn.op in ("add", "sub") and dtype in ("float32", "float64"):
+            values = [self._settled(a, v, scope) for a, v in zip(eqn.inputs, values)]
         return lower_map(scope, eqn.op, dtype, result, values, eqn.attrs)
+
+    def _settled(self, atom: Atom, value: Value, scope: Scope) -> Value:
+        """An operand of an addition; a product is rounded first, as NumPy rounds it."""
+        pending = [atom]
+        while pending:
+            var = pending.pop()
+            if not isinstance(var, Var) or var in self.slots or var not in self.definitions:
+                continue
+            eqn = self.definitions[var]
+            if is_product(eqn.op, eqn.output.type.dtype.name):
+                return scope.once(("settled", value), lambda: scope.let(sc.settled(scope, value)))
+            if eqn.op in ("neg", "select") or PRIMITIVES[eqn.op].kind == "index":
+                pending.extend(eqn.inputs)
+        return value
 
     def _iota(self, eqn: Eqn, at: Index, scope: Scope) -> Value:
         dtype = eqn.output.type.dtype.name

@@ -87,6 +87,10 @@ class Body:
             found = self.known[key] = make()
         return found
 
+    def invariant(self, key: tuple[Any, ...], make: Callable[[Body], Any]) -> Any:
+        """As `once`, computed where it is the same for every iteration of the loops around."""
+        return self.once(key, lambda: make(self))
+
     def let(self, value: Expr, name: str = "v") -> Expr:
         """Bind ``value`` to a fresh variable and return the variable; leaves are returned as they are."""
         if isinstance(value, (tirx.Var, tirx.FloatImm, tirx.IntImm)):
@@ -171,6 +175,29 @@ def neg(a: Expr) -> Expr:
 def fma(a: Expr, b: Expr, c: Expr) -> Expr:
     """``a * b + c`` rounded once."""
     return intrinsic("llvm.fma", a, b, c)
+
+
+def product(body: Body, a: Expr, b: Expr) -> Expr:
+    """``a * b`` rounded, whatever is added to it later.
+
+    The code generator fuses every ``a * b + c`` into one rounding, with which ``x * x - y * y`` is not 0 for x == y.
+    ``fma(a, b, -0.0)`` is the rounded product and costs the same, as long as the -0.0 cannot be seen through.
+    """
+    return fma(a, b, _minus_zero(body, dtype_of(a)))
+
+
+def settled(body: Body, a: Expr) -> Expr:
+    """``a``, in a form that no later addition is fused with."""
+    return add(a, _minus_zero(body, dtype_of(a)))
+
+
+def _minus_zero(body: Body, dtype: str) -> Expr:
+    """-0.0, which changes no sum; LLVM does not know its value."""
+
+    def make(outer: Body) -> Expr:
+        return outer.let(intrinsic("llvm.arithmetic.fence", const(-0.0, dtype)), "zero")
+
+    return body.invariant(("minus zero", dtype), make)
 
 
 def intrinsic(name: str, *args: Expr, dtype: str | None = None) -> Expr:
