@@ -24,7 +24,8 @@ class Traced:
     graph: its parameters are `params`, its results the fresh outputs and then the write-backs.
     params: where each graph parameter comes from, with the range of a Python int.
     mutated: graph parameter index -> index in graph.results of what is written back to it.
-    result: the result tree: ("out", i, "array" | "scalar"), ("arg", leaf), ("cap", param), ("const", x),
+    result: the result tree: ("out", i, "array" | "scalar"), ("arg", leaf), ("cap", param),
+        ("const", x),
         ("tuple" | "list", (...)), ("dict", ((key, tree), ...)), ("namedtuple", cls, (...)).
     static_leaves: dynamic leaf index -> the value of a Python int that had to become static; its
         parameter has no use in the graph, and a range of that value alone.
@@ -55,10 +56,12 @@ def trace(
 ) -> Traced:
     """Run ``fn(*args, **kwargs)`` once on tracers and give its graph.
 
-    args, kwargs: nested tuples, lists, dicts of NumPy arrays (of which only shape, dtype and strides are used),
+    args, kwargs: nested tuples, lists, dicts of NumPy arrays (of which only shape, dtype and
+        strides are used),
         `jitops.spec` objects, NumPy scalars, Python numbers; anything else is static.
     static_names: parameters of fn whose arguments are static.
-    Raises BranchError, UnsupportedError, ShapeError (naming the user's line), and what NumPy itself raises.
+    Raises BranchError, UnsupportedError, ShapeError (naming the user's line), and what NumPy
+    itself raises.
     """
     static_leaves: dict[int, int] = {}
     for _ in range(RETRIES):
@@ -100,9 +103,7 @@ def _trace_once(
         a if n in static_names else mapped(a, n, visit)
         for a, n in zip(args, [*names, *(f"args[{i}]" for i in range(len(names), len(args)))])
     ]
-    traced_kwargs = {
-        k: v if k in static_names else mapped(v, k, visit) for k, v in kwargs.items()
-    }
+    traced_kwargs = {k: v if k in static_names else mapped(v, k, visit) for k, v in kwargs.items()}
     token = ACTIVE.set(t)
     try:
         with INTERCEPTION:
@@ -144,4 +145,3 @@ def _finish(t: Trace, result: Any, static_leaves: dict[int, int]) -> Traced:
     params = tuple(t.params)
     graph = live(Graph([p.var for p in params], t.eqns, atoms))
     return Traced(graph, params, mutated, tree, dict(static_leaves))
-

@@ -9,6 +9,19 @@ from typing import Any
 from jitops.graph.graph import Literal
 from jitops.trace.recorder import Recorder
 
+__all__ = [
+    "FUNCTIONS",
+    "absolute",
+    "by_part",
+    "conjugate",
+    "extreme",
+    "ordered",
+    "power",
+    "reciprocal",
+    "sign",
+    "test",
+]
+
 Rule = Callable[..., Any]
 
 
@@ -18,7 +31,7 @@ def parts(f: Recorder, z: Any) -> tuple[Any, Any]:
 
 
 def test(flag: str) -> Rule:
-    """isnan and isinf: of either part; isfinite: of both."""
+    """Isnan and isinf: of either part; isfinite: of both."""
     join = "and" if flag == "isfinite" else "or"
     return lambda f, z: f.emit(join, f.emit(flag, f.real(z)), f.emit(flag, f.imag(z)))
 
@@ -29,11 +42,13 @@ def by_part(op: str) -> Rule:
 
 
 def conjugate(f: Recorder, z: Any) -> Any:
+    """The imaginary part negated."""
     re, im = parts(f, z)
     return f.complex(re, f.neg(im))
 
 
 def absolute(f: Recorder, z: Any) -> Any:
+    """The modulus, without overflow."""
     return f.hypot(*parts(f, z))
 
 
@@ -70,7 +85,7 @@ def ordered(strict: str, last: str) -> Rule:
 
 
 def extreme(strict: str, *, ignore_nan: bool = False) -> Rule:
-    """maximum (gt) or minimum (lt) in lexicographic order; the first NaN wins, or is ignored."""
+    """Maximum (gt) or minimum (lt) in lexicographic order; the first NaN wins, or is ignored."""
     last = "ge" if strict == "gt" else "le"
     nan = test("isnan")
 

@@ -10,9 +10,12 @@ import numpy as np
 from jitops.trace.promotion import result_dtype
 from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL
+from jitops.trace.reductions import NoValue
 from jitops.trace.tracer import Tracer
 from jitops.trace.ufunc import common_shape
 from jitops.trace.weak import Weak
+
+__all__ = ["HINTS", "MUTATING", "TABLE"]
 
 Rule = Callable[..., Any]
 
@@ -34,18 +37,16 @@ def where(t: Any, condition: Any, x: Any = None, y: Any = None, /) -> Any:
 
 
 def clip(
-    t: Any, a: Any, a_min: Any = np._NoValue, a_max: Any = np._NoValue, out: Any = None,  # type: ignore[attr-defined]
-    *, min: Any = np._NoValue, max: Any = np._NoValue, **kwargs: Any,  # type: ignore[attr-defined]
+    t: Any, a: Any, a_min: Any = NoValue, a_max: Any = NoValue, out: Any = None,
+    *, min: Any = NoValue, max: Any = NoValue, **kwargs: Any,
 ) -> Any:  # fmt: skip
     """Limits as in NumPy: the upper one wins, NaN stays."""
-    low, high = (
-        None if v is np._NoValue else v  # type: ignore[attr-defined]
-        for v in (min if a_min is np._NoValue else a_min, max if a_max is np._NoValue else a_max)  # type: ignore[attr-defined]
-    )
+    limits = (min if a_min is NoValue else a_min, max if a_max is NoValue else a_max)
+    low, high = (None if v is NoValue else v for v in limits)
     if low is None and high is None:
         return np.positive(a, out=out, **kwargs)
     if low is None:
-        return np.minimum(a, high, out=out, **kwargs)
+        return np.minimum(a, high, out=out, **kwargs)  # type: ignore[arg-type]
     if high is None:
         return np.maximum(a, low, out=out, **kwargs)
     return np._core.umath.clip(a, low, high, out=out, **kwargs)  # type: ignore[attr-defined]
@@ -80,7 +81,7 @@ def _given(t: Any, value: Any, out: Any) -> Any:
     return value if out is None else t.assign(out, value, "same_kind")
 
 
-def copyto(t: Any, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+def copyto(t: Any, dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     """Write into an array, where the mask holds."""
     value = t.operand(src)
     if where is True:
@@ -308,7 +309,10 @@ def nan_to_num(
     info = np.finfo(a.dtype)
     kind = a.dtype.type
     out = np.where(np.isnan(a), _as(nan, kind), a)
-    high, low = _as(info.max if posinf is None else posinf, kind), _as(info.min if neginf is None else neginf, kind)
+    high, low = (
+        _as(info.max if posinf is None else posinf, kind),
+        _as(info.min if neginf is None else neginf, kind),
+    )
     out = np.where(a == np.inf, high, out)
     out = np.where(a == -np.inf, low, out)
     if not copy and not a.scalar:
@@ -345,10 +349,27 @@ def array_equiv(t: Any, a1: Any, a2: Any) -> Any:
     return np.all(t.array(a1) == a2)
 
 
+def cross(
+    t: Any, a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
+) -> Any:
+    """The vector product in three dimensions."""
+    if axis is not None:
+        axisa, axisb, axisc = (axis,) * 3
+    x, y = np.moveaxis(t.array(a), axisa, -1), np.moveaxis(t.array(b), axisb, -1)
+    if x.shape[-1] != 3 or y.shape[-1] != 3:
+        raise unsupported(
+            "np.cross of vectors that do not have three elements is not supported",
+            "Append a zero to them: NumPy too is giving up two-dimensional vectors.",
+        )
+    u, v = ([w[..., i] for i in range(3)] for w in (x, y))
+    parts = [u[i] * v[j] - u[j] * v[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return np.moveaxis(np.stack(parts, axis=-1), -1, axisc)
+
+
 def piecewise(t: Any, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Every function is computed on all elements; the last condition that holds chooses."""
     a = t.array(x)
-    single = not isinstance(condlist, (list, tuple)) or not np.ndim(condlist[0]) and a.ndim
+    single = not isinstance(condlist, (list, tuple)) or (not np.ndim(condlist[0]) and a.ndim)
     conditions = [t.array(c) for c in ([condlist] if single else condlist)]
     if len(funclist) == len(conditions) + 1:
         rest = ~conditions[0]
@@ -431,6 +452,8 @@ TABLE: dict[str, Rule] = {
     "meshgrid": meshgrid,
     "kron": kron,
     "block": block,
+    "cross": cross,
+    "linalg.cross": lambda t, x1, x2, /, *, axis=-1: cross(t, x1, x2, axis=axis),
     "compress": compress,
 }
 

@@ -1,4 +1,4 @@
-"""Creation functions inside a traced function: their results are tracers with a value known while tracing."""
+"""Creation functions inside a traced function: tracers with a value known while tracing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from jitops.trace.numpys import Broadcast
 from jitops.trace.promotion import DTYPES, contains_traced, result_dtype, supported
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
+
+__all__ = ["MAKERS", "TABLE"]
 
 Maker = Callable[..., Any]
 
@@ -43,7 +45,7 @@ def full(t: Any, shape: Any, fill_value: Any, dtype: Any = None, order: str = "C
     value = t.operand(fill_value)
     wanted = np.dtype(dtype) if dtype is not None else result_dtype([value], arrays=False)
     shape = sizes(shape)
-    if type(value) is Tracer and value.known() is None or type(value) is Weak:
+    if (type(value) is Tracer and value.known() is None) or type(value) is Weak:
         return t.wrap(t.broadcast(t.atom(value, wanted), shape))
     known = value.known() if type(value) is Tracer else value
     if np.ndim(known):
@@ -107,7 +109,9 @@ def plain_value(x: Any, name: str) -> Any:
     return x.static(f"np.{name}") if type(x) is Weak else x
 
 
-def eye(t: Any, N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: str = "C", **_: Any) -> Any:
+def eye(
+    t: Any, N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: str = "C", **_: Any
+) -> Any:
     rows = N.__index__()
     columns = rows if M is None else M.__index__()
     offset, wanted, shape = k.__index__(), np.dtype(dtype), (rows, columns)
@@ -152,9 +156,9 @@ def linspace(
 ) -> Any:  # fmt: skip
     """As NumPy's, for traced ends too: ``start + step * i``, the last one exact."""
     count = num.__index__()
-    known = [_real(t, v) for v in (start, stop)]
+    known: Any = [_real(t, v) for v in (start, stop)]
     if None not in known and count <= KNOWN_LIMIT:
-        made = np.linspace(*known, count, endpoint, retstep, dtype, axis)
+        made = np.linspace(known[0], known[1], count, endpoint, retstep, dtype, axis)  # type: ignore[call-overload]
         return t.wrap_result(made)
     begin, end = (t.array(v) * 1.0 for v in (start, stop))
     kind = result_dtype([begin, end])
@@ -177,7 +181,7 @@ def _real(t: Any, x: Any) -> Any:
     """The value of a number or a known tracer; None for what the op gets at run time."""
     if type(x) is Tracer:
         return x.known()
-    if type(x) is Weak or type(x) in (list, tuple) and contains_traced(x):
+    if type(x) is Weak or (type(x) in (list, tuple) and contains_traced(x)):
         return None
     return x
 
@@ -186,9 +190,9 @@ def logspace(
     t: Any, start: Any, stop: Any, num: Any = 50, endpoint: bool = True, base: Any = 10.0,
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
-    known = [_real(t, v) for v in (start, stop, base)]
+    known: Any = [_real(t, v) for v in (start, stop, base)]
     if None not in known:
-        return t.wrap_known(np.logspace(*known[:2], num, endpoint, known[2], dtype, axis))
+        return t.wrap_known(np.logspace(known[0], known[1], num, endpoint, known[2], dtype, axis))
     line = linspace(t, start, stop, num, endpoint, axis=axis)
     out = np.power(base, line)
     return out if dtype is None else out.astype(dtype)
@@ -202,7 +206,7 @@ def array(
     x = _converted(t, object, dtype)
     if type(x) is not Tracer:
         return x
-    if x is object and copy is True or x.scalar:
+    if (x is object and copy is True) or x.scalar:
         fresh = copied(t, x, "C" if order is None else order)
         x = Tracer(t, fresh.type, fresh.cell)
     if x.ndim < ndmin:
@@ -230,7 +234,9 @@ def _as_array(t: Any, a: Any, dtype: Any = None, order: Any = None, **_: Any) ->
     return array(t, a, dtype, copy=False) if order not in ("F",) else array(t, a, dtype).T.copy().T
 
 
-def asarray(t: Any, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **_: Any) -> Any:
+def asarray(
+    t: Any, a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **_: Any
+) -> Any:
     """The same tracer where nothing changes; a fresh one otherwise."""
     x = _converted(t, a, dtype)
     if type(x) is not Tracer:
@@ -267,7 +273,6 @@ def scalar_like(t: Any, value: Any, dtype: Any) -> Any:
 
 MAKERS: dict[str, Maker] = {
     "broadcast": Broadcast,
-
     "zeros": _filled_with(0),
     "ones": _filled_with(1),
     "empty": _filled_with(0),
@@ -298,5 +303,13 @@ MAKERS: dict[str, Maker] = {
 }
 
 # Those that dispatch by themselves where an argument is traced.
-DISPATCHED = "zeros_like ones_like empty_like full_like linspace logspace geomspace".split()
+DISPATCHED = [
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "full_like",
+    "linspace",
+    "logspace",
+    "geomspace",
+]
 TABLE: dict[str, Maker] = {name: MAKERS[name] for name in DISPATCHED}

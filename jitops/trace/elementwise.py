@@ -1,4 +1,4 @@
-"""NumPy's ufuncs in primitives. Each rule gets operands already cast to the loop's dtypes and broadcast."""
+"""NumPy's ufuncs in primitives; the rules get operands cast to the loop's dtypes and broadcast."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _clip(f: Recorder, x: Any, low: Any, high: Any) -> Any:
 
 
 def _power_int(f: Recorder, x: Any, y: Any) -> Any:
-    if type(y) is Literal and y.value < 0:
+    if type(y) is Literal and int(y.value) < 0:
         raise ValueError("Integers to negative integer powers are not allowed.")
     return f.pow(x, y)
 
@@ -274,6 +274,4 @@ for _name, _op in FLOAT_UFUNCS.items():
     _complex_rule = complexes.FUNCTIONS.get(_name)
     RULES[_name] = _by_kind(f=_op, **({"c": _complex_rule} if _complex_rule else {}))
 
-COMPARISONS = frozenset(
-    ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-)
+COMPARISONS = frozenset(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"))

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from jitops.trace import composed, creation, linalg, manipulation, methods, numpys, reductions, statistics
+from jitops.trace import (
+    composed,
+    creation,
+    linalg,
+    manipulation,
+    methods,
+    numpys,
+    reductions,
+    statistics,
+)
 from jitops.trace.manipulation import stacked
 from jitops.trace.masked import Masked
 from jitops.trace.raising import unsupported
@@ -56,7 +65,7 @@ TABLE = _by_function(
     composed.TABLE,
 )
 SPECIAL_UFUNCS = _by_function(linalg.UFUNCS)
-HINTS = _by_function(composed.HINTS)  # type: ignore[arg-type]
+HINTS = _by_function(composed.HINTS)
 WAY_OUT = methods.WAY_OUT
 
 
@@ -81,20 +90,18 @@ def dispatch(t: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
 def _unsupported(func: Any) -> Exception:
     module = (getattr(func, "__module__", "") or "numpy").replace("numpy", "np", 1)
     hint = HINTS.get(func, "Compute it outside the op and pass the result as an argument.")
-    return unsupported(
-        f"{module}.{func.__name__} is not supported in a traced function", str(hint)
-    )
+    return unsupported(f"{module}.{func.__name__} is not supported in a traced function", str(hint))
 
 
-class _Unknown(Exception):
+class _UnknownError(Exception):
     """An argument is not known while tracing."""
 
 
 def _known(arguments: Any) -> Any:
-    """The arguments with the known values of the tracers, or None where one is not known or large."""
+    """The arguments with the known values of the tracers, or None where one is unknown or large."""
     try:
         return _values(arguments)
-    except _Unknown:
+    except _UnknownError:
         return None
 
 
@@ -103,10 +110,10 @@ def _values(x: Any) -> Any:
     if kind is Tracer:
         value = x.known()
         if value is None or value.size > KNOWN_LIMIT:
-            raise _Unknown
+            raise _UnknownError
         return value[()] if x.scalar else value
     if kind is Weak or isinstance(x, np.ndarray):
-        raise _Unknown
+        raise _UnknownError
     if kind is tuple or kind is list:
         return kind(map(_values, x))
     if kind is dict:

@@ -1,4 +1,4 @@
-"""``x[key]`` and ``x[key] = value``: views by ints and slices, integer arrays, and masks on the left side."""
+"""``x[key]`` and ``x[key] = value``: ints and slices (views), integer arrays, masks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def getitem(t: Any, x: Tracer, key: Any) -> Any:
         view = x.sliced(checked(x, keys))
         if not view.shape and not _has_ellipsis(key):
             value = view.known()
-            return t.wrap_known(value[()]) if value is not None else t.wrap(view.read(), scalar=True)
+            return (
+                t.wrap_known(value[()]) if value is not None else t.wrap(view.read(), scalar=True)
+            )
         return view
     part = _masked_part(x, keys)
     if part is not None:
@@ -52,11 +54,11 @@ def setitem(t: Any, x: Tracer, key: Any, value: Any) -> None:
     _scatter(t, x, keys, value)
 
 
-# --- keys --------------------------------------------------------------------------------------------------------
+# --- keys ---------------------------------------------------------------------------------------
 
 
 def _has_ellipsis(key: Any) -> bool:
-    return key is Ellipsis or type(key) is tuple and any(k is Ellipsis for k in key)
+    return key is Ellipsis or (type(key) is tuple and any(k is Ellipsis for k in key))
 
 
 def expanded(t: Any, x: Tracer, key: Any) -> list[Any]:
@@ -135,8 +137,10 @@ def checked(x: Tracer, keys: list[Any]) -> tuple[Any, ...]:
 
 
 def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, bool] | None:
-    """For one traced mask among ints and slices: the view with the mask's axes in front, the mask,
-    and whether those axes had to be moved there."""
+    """The view with the mask's axes in front, the mask, and whether its axes had to be moved.
+
+    None where the key is not one traced mask among ints and slices.
+    """
     places = [i for i, k in enumerate(keys) if type(k) is Tracer]
     if len(places) != 1 or keys[places[0]].dtype.kind != "b":
         return None
@@ -156,11 +160,11 @@ def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, bool] | No
     return view, mask, first > 0
 
 
-# --- integer arrays ------------------------------------------------------------------------------------------------
+# --- integer arrays -----------------------------------------------------------------------------
 
 
 def _advanced(t: Any, x: Tracer, keys: list[Any]) -> tuple[Tracer, list[int], list[Any], bool]:
-    """Apply the slices first: the array, the axes that are indexed, their indices, whether in front."""
+    """After the slices: the array, its indexed axes, their indices, whether those come in front."""
     plain: list[Any] = []
     axes: list[int] = []
     indices: list[Any] = []
@@ -194,7 +198,9 @@ def _integers(t: Any, x: Tracer, k: Any) -> list[Any]:
             "Use np.where(mask, x, other), a reduction with where=mask, or x[mask] = value.",
         )
     if not value.ndim:
-        raise unsupported("cannot index with a 0-d boolean", "Use np.where, or None for a new axis.")
+        raise unsupported(
+            "cannot index with a 0-d boolean", "Use np.where, or None for a new axis."
+        )
     return [t.wrap_known(i) for i in value.nonzero()]
 
 
@@ -214,7 +220,7 @@ def _positions(t: Any, shape: tuple[int, ...], indices: list[Any]) -> Tracer:
                 atom = t.emit("select", t.lt(atom, 0), t.add(atom, extent), atom)
             index = t.wrap(atom)
         flat = index if flat is None else flat * extent + index
-    return t.array(flat)
+    return t.array(flat)  # type: ignore[no-any-return]
 
 
 def _gather(t: Any, x: Tracer, keys: list[Any], *, scalar: bool) -> Any:
@@ -320,11 +326,11 @@ def _scatter_traced(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
     base.write(atom)
 
 
-# --- masks -------------------------------------------------------------------------------------------------------
+# --- masks --------------------------------------------------------------------------------------
 
 
 def _assign_mask(t: Any, x: Tracer, mask: Tracer, moved: bool, value: Any) -> None:
-    """``x[mask] = value``: a choice by element; the value is a scalar, or masked by the same mask."""
+    """``x[mask] = value`` as a choice by element; of a scalar, or what the same mask selects."""
     atom = t.cast(mask.read(), BOOL)
     if type(value) is Masked:
         if value.mask_atom is not atom:
@@ -340,7 +346,7 @@ def _assign_mask(t: Any, x: Tracer, mask: Tracer, moved: bool, value: Any) -> No
         if len(shape) > len(trailing) and shape[0] == 1:
             value = value.reshaped(shape[1:])
             shape = shape[1:]
-        if len(shape) > len(trailing) or moved and shape:
+        if len(shape) > len(trailing) or (moved and shape):
             raise unsupported(
                 f"cannot assign {value.type} through a traced mask: the count of its elements"
                 " depends on values",

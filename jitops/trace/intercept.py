@@ -1,9 +1,10 @@
 """Catch the NumPy functions that do not dispatch by themselves: np.zeros, np.array, np.random, ...
 
-While at least one trace runs, NumPy's module attributes are wrappers; a wrapper goes to the tracing code only in the
-context that traces, every other thread gets NumPy's own function. Names that a function imported directly
-(``from numpy import zeros``) are found in its globals: a copy of the function is traced with those rebound, which also
-turns global and closure arrays into tracers, so that their present contents count at each call.
+While at least one trace runs, NumPy's module attributes are wrappers; a wrapper goes to the
+tracing code only in the context that traces, every other thread gets NumPy's own function. Names
+that a function imported directly (``from numpy import zeros``) are found in its globals: a copy
+of the function is traced with those rebound, which also turns global and closure arrays into
+tracers, so that their present contents count at each call.
 """
 
 from __future__ import annotations
@@ -21,13 +22,35 @@ import numpy as np
 
 from jitops.trace.creation import MAKERS
 from jitops.trace.numpys import Broadcast, Converter
-from jitops.trace.raising import unsupported
 from jitops.trace.promotion import DTYPES
+from jitops.trace.raising import unsupported
 
 ACTIVE: ContextVar[Any] = ContextVar("jitops_trace", default=None)
 
-RANDOM = """rand randn randint random random_sample ranf sample normal uniform standard_normal choice
-permutation shuffle seed default_rng exponential poisson binomial beta gamma integers bytes""".split()
+RANDOM = [
+    "rand",
+    "randn",
+    "randint",
+    "random",
+    "random_sample",
+    "ranf",
+    "sample",
+    "normal",
+    "uniform",
+    "standard_normal",
+    "choice",
+    "permutation",
+    "shuffle",
+    "seed",
+    "default_rng",
+    "exponential",
+    "poisson",
+    "binomial",
+    "beta",
+    "gamma",
+    "integers",
+    "bytes",
+]
 
 
 # Callers that mean NumPy's own functions: NumPy itself, and the code that traces.
@@ -208,7 +231,11 @@ def _replacement(t: Any, name: str, value: Any, own: bool) -> Any:
         if inner is None and (own or _numpys(value)):
             return rebound(t, value, own=own)
         return value
-    if own and kind.__module__.startswith("jitops.") and type(getattr(value, "eager", 0)) is FunctionType:
+    if (
+        own
+        and kind.__module__.startswith("jitops.")
+        and type(getattr(value, "eager", 0)) is FunctionType
+    ):
         return rebound(t, value.eager)  # another op is part of this one
     if not own and kind is ModuleType:
         return NumpyModule(t, value)

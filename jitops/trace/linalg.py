@@ -1,4 +1,4 @@
-"""Products of matrices and tensors: every contraction becomes ``dot`` of ``[b,m,k]`` and ``[b,k,n]``."""
+"""Products of matrices and tensors: each becomes ``dot`` of ``[b,m,k]`` and ``[b,k,n]``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from jitops.trace.recorder import BOOL
 from jitops.trace.reductions import finish, normal_axis, wide
 from jitops.trace.tracer import Tracer
 
+__all__ = ["TABLE", "UFUNCS", "VIEWS"]
+
 Rule = Callable[..., Any]
 
 
@@ -28,7 +30,7 @@ def product(t: Any, x: Atom, y: Atom) -> Atom:
 
 
 def matmul(
-    t: Any, x1: Any, x2: Any, /, out: Any = None, *, casting: str = "same_kind", dtype: Any = None,
+    t: Any, x1: Any, x2: Any, /, out: Any = None, *, casting: Any = "same_kind", dtype: Any = None,
     **_: Any,
 ) -> Any:  # fmt: skip
     a, b = t.array(x1), t.array(x2)
@@ -37,9 +39,7 @@ def matmul(
     left, right = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
     if left != right:
         raise misfit(f"cannot matmul {a.type} and {b.type}", "as many columns as rows")
-    loop = np.matmul.resolve_dtypes(
-        (a.dtype, b.dtype, None), casting=casting, **_signature(dtype)
-    )
+    loop = np.matmul.resolve_dtypes((a.dtype, b.dtype, None), casting=casting, **_signature(dtype))
     x, y = t.cast(a.read(), loop[0]), t.cast(b.read(), loop[1])
     rows = a.shape[-2:-1]
     columns = b.shape[-1:] if b.ndim > 1 else ()
@@ -96,7 +96,9 @@ def tensordot(t: Any, a: Any, b: Any, axes: Any = 2) -> Tracer:
     left = [normal_axis(x.ndim, i) for i in left]
     right = [normal_axis(y.ndim, i) for i in right]
     if [x.shape[i] for i in left] != [y.shape[i] for i in right]:
-        raise misfit(f"cannot tensordot {x.type} and {y.type} over {left} and {right}", "equal sizes")
+        raise misfit(
+            f"cannot tensordot {x.type} and {y.type} over {left} and {right}", "equal sizes"
+        )
     rows = [i for i in range(x.ndim) if i not in left]
     columns = [i for i in range(y.ndim) if i not in right]
     dtype = result_dtype([x, y])
@@ -135,7 +137,13 @@ def outer(t: Any, a: Any, b: Any, out: Any = None) -> Any:
 
 
 def trace(
-    t: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+    t: Any,
+    a: Any,
+    offset: int = 0,
+    axis1: int = 0,
+    axis2: int = 1,
+    dtype: Any = None,
+    out: Any = None,
 ) -> Any:
     return np.sum(np.diagonal(t.array(a), offset, axis1, axis2), axis=-1, dtype=dtype, out=out)
 
@@ -185,19 +193,17 @@ def matrix_power(t: Any, a: Any, n: int) -> Any:
     return out
 
 
-# --- einsum ------------------------------------------------------------------------------------------------------------
+# --- einsum -------------------------------------------------------------------------------------
 
 
 def einsum(
     t: Any, *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None,
-    casting: str = "safe", order: str = "K", **_: Any,
+    casting: Any = "safe", order: str = "K", **_: Any,
 ) -> Any:  # fmt: skip
     terms, result, arrays = _parsed(t, operands)
     wanted = np.dtype(dtype) if dtype is not None else result_dtype(arrays)
     sizes = _sizes(terms, arrays)
-    work = [
-        _distinct(t, t.cast(x.read(), wanted), term) for x, term in zip(arrays, terms)
-    ]
+    work = [_distinct(t, t.cast(x.read(), wanted), term) for x, term in zip(arrays, terms)]
     work = [(_expand(t, atom, term, sizes), term) for atom, term in work]
     for pair in _order(terms, result, sizes):
         chosen = [work[i] for i in pair]
@@ -270,7 +276,9 @@ def _expand(t: Any, atom: Atom, term: list[Any], sizes: dict[Any, int]) -> Atom:
     return t.broadcast(atom, tuple(sizes[c] for c in term))  # type: ignore[no-any-return]
 
 
-def _order(terms: list[list[Any]], result: list[Any], sizes: dict[Any, int]) -> list[tuple[int, ...]]:
+def _order(
+    terms: list[list[Any]], result: list[Any], sizes: dict[Any, int]
+) -> list[tuple[int, ...]]:
     """Pairs to contract, by NumPy's greedy path."""
     if len(terms) < 3:
         return [(0, 1)] if len(terms) == 2 else []

@@ -16,7 +16,9 @@ from jitops.trace.reductions import normal_axes, normal_axis
 from jitops.trace.tracer import Tracer
 from jitops.trace.views import Diagonal
 
-# --- views -----------------------------------------------------------------------------------------------------------
+__all__ = ["TABLE", "VIEWS", "copied", "normal_axis", "stacked"]
+
+# --- views --------------------------------------------------------------------------------------
 
 
 def full_shape(x: Tracer, shape: Any) -> tuple[int, ...]:
@@ -36,26 +38,33 @@ def full_shape(x: Tracer, shape: Any) -> tuple[int, ...]:
 
 
 def reshape(
-    t: Any, a: Any, /, shape: Any = None, order: str = "C", *, copy: Any = None, newshape: Any = None
-) -> Tracer:
+    t: Any,
+    a: Any,
+    /,
+    shape: Any = None,
+    order: str = "C",
+    *,
+    copy: Any = None,
+    newshape: Any = None,
+) -> Any:
     x = t.array(a)
     sizes = full_shape(x, newshape if shape is None else shape)
     if order == "F":
-        return x.T.reshaped(sizes[::-1]).T  # type: ignore[no-any-return]
+        return x.T.reshaped(sizes[::-1]).T
     if order == "A" and x.ndim > 1 and x.strides == x.T.strides[::-1] != x.T.strides:
         return reshape(t, x, sizes)
     out = x.reshaped(sizes)
     return copied(t, out) if copy else out
 
 
-def ravel(t: Any, a: Any, order: str = "C") -> Tracer:
+def ravel(t: Any, a: Any, order: str = "C") -> Any:
     x = t.array(a)
     if order == "K":
         order = "C"
     return reshape(t, x, (x.size,), order)
 
 
-def transpose(t: Any, a: Any, axes: Any = None) -> Tracer:
+def transpose(t: Any, a: Any, axes: Any = None) -> Any:
     x = t.array(a)
     if axes is None:
         return x.T
@@ -65,7 +74,7 @@ def transpose(t: Any, a: Any, axes: Any = None) -> Tracer:
     return x.transposed(perm)
 
 
-def swapaxes(t: Any, a: Any, axis1: int, axis2: int) -> Tracer:
+def swapaxes(t: Any, a: Any, axis1: int, axis2: int) -> Any:
     x = t.array(a)
     perm = list(range(x.ndim))
     i, j = normal_axis(x.ndim, axis1), normal_axis(x.ndim, axis2)
@@ -73,7 +82,7 @@ def swapaxes(t: Any, a: Any, axis1: int, axis2: int) -> Tracer:
     return x.transposed(perm)
 
 
-def moveaxis(t: Any, a: Any, source: Any, destination: Any) -> Tracer:
+def moveaxis(t: Any, a: Any, source: Any, destination: Any) -> Any:
     x = t.array(a)
     sources = [normal_axis(x.ndim, i) for i in _several(source)]
     targets = [normal_axis(x.ndim, i) for i in _several(destination)]
@@ -87,7 +96,7 @@ def moveaxis(t: Any, a: Any, source: Any, destination: Any) -> Tracer:
     return x.transposed(order)
 
 
-def rollaxis(t: Any, a: Any, axis: int, start: int = 0) -> Tracer:
+def rollaxis(t: Any, a: Any, axis: int, start: int = 0) -> Any:
     x = t.array(a)
     at = normal_axis(x.ndim, axis)
     start = start + x.ndim if start < 0 else start
@@ -98,7 +107,7 @@ def rollaxis(t: Any, a: Any, axis: int, start: int = 0) -> Tracer:
     return x.transposed(order)
 
 
-def squeeze(t: Any, a: Any, axis: Any = None) -> Tracer:
+def squeeze(t: Any, a: Any, axis: Any = None) -> Any:
     x = t.array(a)
     if axis is None:
         axes = tuple(i for i, n in enumerate(x.shape) if n == 1)
@@ -109,7 +118,7 @@ def squeeze(t: Any, a: Any, axis: Any = None) -> Tracer:
     return x.reshaped(tuple(n for i, n in enumerate(x.shape) if i not in axes))
 
 
-def expand_dims(t: Any, a: Any, axis: Any) -> Tracer:
+def expand_dims(t: Any, a: Any, axis: Any) -> Any:
     x = t.array(a)
     axes = _several(axis)
     ndim = x.ndim + len(axes)
@@ -120,9 +129,9 @@ def expand_dims(t: Any, a: Any, axis: Any) -> Tracer:
     return x.reshaped(tuple(1 if i in places else next(rest) for i in range(ndim)))
 
 
-def broadcast_to(t: Any, array: Any, shape: Any, subok: bool = False) -> Tracer:
+def broadcast_to(t: Any, array: Any, shape: Any, subok: bool = False) -> Any:
     shape = (shape,) if hasattr(shape, "__index__") else shape
-    return t.array(array).broadcast(tuple(n.__index__() for n in shape))  # type: ignore[no-any-return]
+    return t.array(array).broadcast(tuple(n.__index__() for n in shape))
 
 
 def broadcast_arrays(t: Any, *args: Any, subok: bool = False) -> Any:
@@ -131,7 +140,7 @@ def broadcast_arrays(t: Any, *args: Any, subok: bool = False) -> Any:
     return tuple(a if a.shape == shape else a.broadcast(shape) for a in arrays)
 
 
-def diagonal(t: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tracer:
+def diagonal(t: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     x = t.array(a)
     if x.ndim < 2:
         raise ValueError("diag requires an array of at least two dimensions")
@@ -143,7 +152,7 @@ def diagonal(t: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) ->
     return y.seen(Diagonal(y.type, offset.__index__()))
 
 
-def flip(t: Any, m: Any, axis: Any = None) -> Tracer:
+def flip(t: Any, m: Any, axis: Any = None) -> Any:
     x = t.array(m)
     axes = normal_axes(x, axis)
     back = slice(None, None, -1)
@@ -179,13 +188,16 @@ def array_split(t: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> li
     else:
         cuts = [0, *(i.__index__() for i in indices_or_sections), extent]
     lead = (slice(None),) * at
-    pieces = [(*lead, slice(i, j)) for i, j in zip(cuts, cuts[1:])]
+    pieces = [(*lead, slice(cuts[i], cuts[i + 1])) for i in range(len(cuts) - 1)]
     return [x[p] for p in pieces]
 
 
 def split(t: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     x = t.array(ary)
-    if hasattr(indices_or_sections, "__index__") and x.shape[axis] % indices_or_sections.__index__():
+    if (
+        hasattr(indices_or_sections, "__index__")
+        and x.shape[axis] % indices_or_sections.__index__()
+    ):
         raise ValueError("array split does not result in an equal division")
     return array_split(t, x, indices_or_sections, axis)
 
@@ -213,14 +225,14 @@ def _several(axis: Any) -> tuple[Any, ...]:
     return tuple(axis) if isinstance(axis, (tuple, list, range)) else (axis,)
 
 
-# --- copies ----------------------------------------------------------------------------------------------------------
+# --- copies -------------------------------------------------------------------------------------
 
 
-def copied(t: Any, x: Tracer, order: str = "C") -> Tracer:
+def copied(t: Any, x: Tracer, order: str = "C") -> Any:
     """A fresh array with the same content; order K keeps the order of the axes in memory."""
     value = x.known()
     if value is not None:
-        return t.wrap_known(x.known().copy(order))  # type: ignore[no-any-return]
+        return t.wrap_known(x.known().copy(order))
     out: Tracer = t.wrap(x.read())
     if order in ("K", "A", "F") and x.ndim > 1:
         out.cell.strides = _kept_strides(x, order)
@@ -231,7 +243,7 @@ def _kept_strides(x: Tracer, order: str) -> tuple[int, ...] | None:
     from jitops.trace.ufunc import result_strides
 
     if order == "F":
-        return ArrayType(x.shape[::-1], x.dtype) and _fortran(x)
+        return _fortran(x)
     return result_strides(x.shape, x.itemsize, [x])
 
 
@@ -243,14 +255,14 @@ def _fortran(x: Tracer) -> tuple[int, ...]:
     return tuple(out)
 
 
-def copy(t: Any, a: Any, order: str = "K", subok: bool = False) -> Tracer:
+def copy(t: Any, a: Any, order: str = "K", subok: bool = False) -> Any:
     return copied(t, t.array(a), order)
 
 
 def concatenate(
     t: Any, arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None,
-    casting: str = "same_kind",
-) -> Tracer:  # fmt: skip
+    casting: Any = "same_kind",
+) -> Any:  # fmt: skip
     parts = [t.array(a) for a in arrays]
     if not parts:
         raise ValueError("need at least one array to concatenate")
@@ -269,22 +281,20 @@ def concatenate(
     atoms = [t.cast(p.read(), wanted) for p in parts]
     atoms = [a for a in atoms if a.type.shape[at]] or atoms[:1]
     result = t.wrap(t.emit("concatenate", *atoms, axis=at) if len(atoms) > 1 else atoms[0])
-    return t.assign(out, result, casting) if out is not None else result  # type: ignore[no-any-return]
+    return t.assign(out, result, casting) if out is not None else result
 
 
-def stack(t: Any, arrays: Any, axis: int = 0, out: Any = None, **kwargs: Any) -> Tracer:
+def stack(t: Any, arrays: Any, axis: int = 0, out: Any = None, **kwargs: Any) -> Any:
     parts = [t.array(a) for a in arrays]
     if not parts:
         raise ValueError("need at least one array to stack")
     if len({p.shape for p in parts}) > 1:
-        raise misfit(
-            "cannot stack " + ", ".join(str(p.type) for p in parts), "arrays of one shape"
-        )
+        raise misfit("cannot stack " + ", ".join(str(p.type) for p in parts), "arrays of one shape")
     at = normal_axis(parts[0].ndim + 1, axis)
     return concatenate(t, [expand_dims(t, p, at) for p in parts], at, out, **kwargs)
 
 
-def stacked(t: Any, items: Any, dtype: Any = None) -> Tracer:
+def stacked(t: Any, items: Any, dtype: Any = None) -> Any:
     """``np.array`` of a nested list with traced values in it."""
     parts = [stacked(t, x, dtype) if type(x) in (list, tuple) else x for x in items]
     if dtype is None:
@@ -293,7 +303,7 @@ def stacked(t: Any, items: Any, dtype: Any = None) -> Tracer:
 
 
 def _join(prepare: Callable[..., Any], axis: Any) -> Any:
-    def run(t: Any, tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Tracer:
+    def run(t: Any, tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
         parts = [prepare(t, a) for a in tup]
         at = axis(parts) if callable(axis) else axis
         return concatenate(t, parts, at, dtype=dtype, casting=casting)
@@ -301,12 +311,14 @@ def _join(prepare: Callable[..., Any], axis: Any) -> Any:
     return run
 
 
-def _column(t: Any, a: Any) -> Tracer:
+def _column(t: Any, a: Any) -> Any:
     x = t.array(a)
-    return x if x.ndim >= 2 else x.reshaped((x.size, 1))  # type: ignore[no-any-return]
+    return x if x.ndim >= 2 else x.reshaped((x.size, 1))
 
 
-def take(t: Any, a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+def take(
+    t: Any, a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise"
+) -> Any:
     x = t.array(a)
     index = t.array(indices)
     if axis is None:
@@ -331,7 +343,7 @@ def take(t: Any, a: Any, indices: Any, axis: Any = None, out: Any = None, mode: 
     return result if out is None else t.assign(out, result)
 
 
-def repeat(t: Any, a: Any, repeats: Any, axis: Any = None) -> Tracer:
+def repeat(t: Any, a: Any, repeats: Any, axis: Any = None) -> Any:
     x = t.array(a)
     if axis is None:
         x, axis = ravel(t, x), 0
@@ -344,9 +356,9 @@ def repeat(t: Any, a: Any, repeats: Any, axis: Any = None) -> Tracer:
         axes = tuple(i for i in range(len(shape)) if i != at + 1)
         atom = t.emit("broadcast", x.read(), shape=shape, axes=axes)
         sizes = (*x.shape[:at], extent * n, *x.shape[at + 1 :])
-        return t.wrap(t.reshape(atom, sizes))  # type: ignore[no-any-return]
+        return t.wrap(t.reshape(atom, sizes))
     index = np.repeat(np.arange(extent), counts.reshape(-1))
-    return take(t, x, index, at)  # type: ignore[no-any-return]
+    return take(t, x, index, at)
 
 
 def known_ints(t: Any, x: Any, what: str) -> Any:
@@ -357,7 +369,7 @@ def known_ints(t: Any, x: Any, what: str) -> Any:
     return value
 
 
-def tile(t: Any, A: Any, reps: Any) -> Tracer:
+def tile(t: Any, A: Any, reps: Any) -> Any:
     x = t.array(A)
     counts = list(_several(reps))
     counts = [1] * (x.ndim - len(counts)) + [n.__index__() for n in counts]
@@ -368,10 +380,10 @@ def tile(t: Any, A: Any, reps: Any) -> Tracer:
         axes.append(len(inner) - 1)
     atom: Atom = x.read()
     atom = t.emit("broadcast", atom, shape=tuple(inner), axes=tuple(axes)) if inner else atom
-    return t.wrap(t.reshape(atom, tuple(n * s for n, s in zip(counts, x.shape))))  # type: ignore[no-any-return]
+    return t.wrap(t.reshape(atom, tuple(n * s for n, s in zip(counts, x.shape))))
 
 
-def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Tracer:
+def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Any:
     x = t.array(a)
     if axis is None:
         return roll(t, ravel(t, x), shift, 0).reshaped(x.shape)
@@ -382,18 +394,19 @@ def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Tracer:
         cut = -int(amount) % n if n else 0
         if cut:
             lead = (slice(None),) * at
-            x = concatenate(t, [x[(*lead, slice(cut, None))], x[(*lead, slice(0, cut))]], at)
+            later, first = (*lead, slice(cut, None)), (*lead, slice(0, cut))
+            x = concatenate(t, [x[later], x[first]], at)
     return copied(t, x)
 
 
-def rot90(t: Any, m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tracer:
+def rot90(t: Any, m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     x = t.array(m)
     i, j = (normal_axis(x.ndim, a) for a in axes)
     if i == j:
         raise ValueError("Axes must be different.")
     k %= 4
     if k == 0:
-        return x.sliced((slice(None),) * x.ndim)  # type: ignore[no-any-return]
+        return x.sliced((slice(None),) * x.ndim)
     if k == 2:
         return flip(t, flip(t, x, i), j)
     if k == 1:
@@ -402,7 +415,7 @@ def rot90(t: Any, m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tracer:
 
 
 def _triangle(keep_low: bool) -> Any:
-    def run(t: Any, m: Any, k: int = 0) -> Tracer:
+    def run(t: Any, m: Any, k: int = 0) -> Any:
         x = t.array(m)
         if x.ndim == 1:
             x = x.broadcast((x.size, x.size))
@@ -412,7 +425,7 @@ def _triangle(keep_low: bool) -> Any:
         low = t.emit("le", columns, rows if keep_low else t.sub(rows, 1))
         zero = t.atom(0, x.dtype)
         pair = (x.read(), zero) if keep_low else (zero, x.read())
-        return t.wrap(t.emit("select", low, *pair))  # type: ignore[no-any-return]
+        return t.wrap(t.emit("select", low, *pair))
 
     return run
 

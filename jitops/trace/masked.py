@@ -1,7 +1,7 @@
-"""``x[mask]`` with a traced mask: how many elements it has depends on values, so it lives at full shape.
+"""``x[mask]`` with a traced mask: its size depends on values, so it lives at full shape.
 
-What NumPy programs do with such selections keeps its meaning there: elementwise work, reductions to a scalar, and
-assignment through the same mask. Everything that needs the shape is an error.
+What NumPy programs do with such selections keeps its meaning there: elementwise work, reductions
+to a scalar, and assignment through the same mask. Everything that needs the shape is an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ REDUCTIONS = ("sum", "prod", "mean", "var", "std", "any", "all", "count_nonzero"
 class Masked:
     """The elements of an array where a mask holds: `atom` at full shape, and the mask's atom.
 
-    The mask's axes are the first ones; moved: the user's were not, so that nothing may broadcast to it.
+    The mask's axes are the first ones; moved: the user's were not, so that nothing may broadcast
+    to it.
     """
 
     __slots__ = ("_mask", "atom", "mask_atom", "moved", "session", "trailing")
@@ -86,12 +87,19 @@ class Masked:
             if x.mask_atom is not self.mask_atom:
                 raise self._refusal(f"np.{ufunc.__name__} of selections by different masks")
             return x.full()
-        if getattr(x, "ndim", 0) > (0 if self.moved else self.trailing) or isinstance(x, (list, tuple)):
+        if getattr(x, "ndim", 0) > (0 if self.moved else self.trailing) or isinstance(
+            x, (list, tuple)
+        ):
             raise self._refusal(f"np.{ufunc.__name__} with an array of fixed shape")
         return x
 
     def _reduced(self, ufunc: Any, kwargs: Any) -> Any:
-        if self.trailing or self.moved or kwargs.get("axis", 0) not in (0, None) or kwargs.get("keepdims"):
+        if (
+            self.trailing
+            or self.moved
+            or kwargs.get("axis", 0) not in (0, None)
+            or kwargs.get("keepdims")
+        ):
             raise self._refusal(f"np.{ufunc.__name__}.reduce")
         initial = {}
         if ufunc in (np.maximum, np.minimum):
@@ -111,7 +119,7 @@ class Masked:
 
     def _reduction(self, name: str, kwargs: Any) -> Any:
         if name == "count_nonzero":
-            return np.sum(self.full() != 0, where=self.mask())
+            return np.sum(self.full().astype(bool), where=self.mask())
         if kwargs.get("axis") not in (None, 0):
             raise self._refusal(f"np.{name} along an axis")
         kwargs.pop("axis", None)

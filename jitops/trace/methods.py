@@ -30,16 +30,16 @@ def _shaped(name: str) -> Method:
         if not shape:
             return getattr(np, name)(x, **kwargs)
         one = len(shape) == 1 and (shape[0] is None or not hasattr(shape[0], "__index__"))
-        one = one or len(shape) == 1 and isinstance(shape[0], np.ndarray) and shape[0].ndim > 0
+        one = one or (len(shape) == 1 and isinstance(shape[0], np.ndarray) and shape[0].ndim > 0)
         return getattr(np, name)(x, shape[0] if one else shape, **kwargs)
 
     return run
 
 
 def astype(
-    x: Tracer, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
+    x: Tracer, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True,
     copy: bool = True,
-) -> Tracer:  # fmt: skip
+) -> Any:  # fmt: skip
     """A copy in another dtype."""
     from jitops.trace.ufunc import result_strides
 
@@ -47,7 +47,8 @@ def astype(
     wanted = supported(np.dtype(dtype), "astype")
     if not np.can_cast(x.dtype, wanted, casting):
         raise TypeError(
-            f"Cannot cast array data from {x.dtype!r} to {wanted!r} according to the rule '{casting}'"
+            f"Cannot cast array data from {x.dtype!r} to {wanted!r}"
+            f" according to the rule '{casting}'"
         )
     if not copy and wanted == x.dtype:
         return x
@@ -56,19 +57,20 @@ def astype(
         with np.errstate(all="ignore"):
             value = value.real if value.dtype.kind == "c" and wanted.kind in "biuf" else value
             made = value.astype(wanted) if wanted.kind != "b" else x.known().astype(wanted)
-            return t.wrap_known(made[()] if x.scalar else made)  # type: ignore[no-any-return]
+            return t.wrap_known(made[()] if x.scalar else made)
     out: Tracer = t.wrap(t.cast(x.read(), wanted), scalar=x.scalar)
     if x.ndim > 1 and order != "C":
         out.cell.strides = result_strides(x.shape, wanted.itemsize, [x])
     return out
 
 
-def _copy(x: Tracer, order: str = "C") -> Tracer:
+def _copy(x: Tracer, order: str = "C") -> Any:
     return x if x.scalar else copied(x.session, x, order)
 
 
-def _flatten(x: Tracer, order: str = "C") -> Tracer:
-    return copied(x.session, np.ravel(x, order))
+def _flatten(x: Any, order: Any = "C") -> Any:
+    line: Any = np.ravel(x, order)
+    return copied(x.session, line)
 
 
 def _fill(x: Tracer, value: Any) -> None:
@@ -130,7 +132,8 @@ class Flat:
         return np.ravel(self._x)[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        line = copied(self._x.session, np.ravel(self._x))
+        flat: Any = np.ravel(self._x)
+        line = copied(self._x.session, flat)
         line[key] = value
         self._x[...] = line.reshape(self._x.shape)
 
@@ -153,8 +156,37 @@ class Flags:
 
 ATTRIBUTES: dict[str, Method] = {"flat": Flat, "flags": Flags}
 
-NAMES = """sum prod mean var std min max argmin argmax any all cumsum cumprod ptp round dot take repeat
-swapaxes squeeze ravel diagonal trace choose compress nonzero searchsorted argsort put""".split()
+NAMES = [
+    "sum",
+    "prod",
+    "mean",
+    "var",
+    "std",
+    "min",
+    "max",
+    "argmin",
+    "argmax",
+    "any",
+    "all",
+    "cumsum",
+    "cumprod",
+    "ptp",
+    "round",
+    "dot",
+    "take",
+    "repeat",
+    "swapaxes",
+    "squeeze",
+    "ravel",
+    "diagonal",
+    "trace",
+    "choose",
+    "compress",
+    "nonzero",
+    "searchsorted",
+    "argsort",
+    "put",
+]
 
 METHODS: dict[str, Method] = {
     **{name: _from_numpy(name) for name in NAMES},

@@ -1,4 +1,4 @@
-"""NumPy's own Python implementations, where those trace as they are; and facts about types and shapes."""
+"""NumPy's own Python implementations, traced as they are; and facts about types and shapes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Converter:
         """The common dtype."""
         more = [] if extra_dtype is None else [np.dtype(extra_dtype)]
         dtype = result_dtype([self._t.operand(x) for x in self._operands] + more)
-        return np.result_type(dtype, np.float64) if ensure_inexact and dtype.kind in "iub" else dtype
+        return (
+            np.result_type(dtype, np.float64) if ensure_inexact and dtype.kind in "iub" else dtype
+        )
 
     def wrap(self, array: Any, /, to_scalar: Any = None) -> Any:
         """The result; scalars for scalar operands."""
@@ -81,7 +83,7 @@ def numpys(name: str) -> Rule:
 
 def _static(name: str) -> Rule:
     """Facts about types and shapes alone."""
-    return {
+    rules: dict[str, Rule] = {
         "shape": lambda t, a: t.array(a).shape,
         "ndim": lambda t, a: t.array(a).ndim,
         "size": lambda t, a, axis=None: _size(t.array(a), axis),
@@ -93,7 +95,8 @@ def _static(name: str) -> Rule:
         "min_scalar_type": lambda t, a: t.array(a).dtype,
         "may_share_memory": lambda t, a, b, *_: _share(a, b),
         "shares_memory": lambda t, a, b, *_: _share(a, b),
-    }[name]
+    }
+    return rules[name]
 
 
 def _size(x: Tracer, axis: Any) -> int:
@@ -116,14 +119,64 @@ def _share(a: Any, b: Any) -> bool:
     return type(a) is Tracer and type(b) is Tracer and a.cell is b.cell
 
 
-FACTS = """shape ndim size iscomplexobj isrealobj result_type can_cast common_type min_scalar_type
-may_share_memory shares_memory""".split()
+FACTS = [
+    "shape",
+    "ndim",
+    "size",
+    "iscomplexobj",
+    "isrealobj",
+    "result_type",
+    "can_cast",
+    "common_type",
+    "min_scalar_type",
+    "may_share_memory",
+    "shares_memory",
+]
 
-NUMPYS = """isclose sinc angle diff ediff1d gradient trapezoid trapz cross linalg.cross unwrap vander
-polyval polyadd polysub polyder polyint fix isposinf isneginf iscomplex isreal cov corrcoef append
-apply_along_axis apply_over_axes linalg.norm linalg.vector_norm linalg.matrix_norm i0 delete insert
-resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod tril_indices_from
-triu_indices_from diag_indices_from diagflat ix_""".split()
+NUMPYS = [
+    "isclose",
+    "sinc",
+    "angle",
+    "diff",
+    "ediff1d",
+    "gradient",
+    "trapezoid",
+    "trapz",
+    "unwrap",
+    "vander",
+    "polyval",
+    "polyadd",
+    "polysub",
+    "polyder",
+    "polyint",
+    "fix",
+    "isposinf",
+    "isneginf",
+    "iscomplex",
+    "isreal",
+    "cov",
+    "corrcoef",
+    "append",
+    "apply_along_axis",
+    "apply_over_axes",
+    "linalg.norm",
+    "linalg.vector_norm",
+    "linalg.matrix_norm",
+    "i0",
+    "delete",
+    "insert",
+    "resize",
+    "take_along_axis",
+    "put_along_axis",
+    "extract",
+    "cumulative_sum",
+    "cumulative_prod",
+    "tril_indices_from",
+    "triu_indices_from",
+    "diag_indices_from",
+    "diagflat",
+    "ix_",
+]
 
 TABLE: dict[str, Rule] = {
     **{name: numpys(name) for name in NUMPYS},

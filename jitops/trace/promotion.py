@@ -1,4 +1,4 @@
-"""Result dtypes of several operands: NumPy's promotion with weak Python numbers (NEP 50), on every NumPy."""
+"""Result dtypes of several operands, with weak Python numbers (NEP 50), on every NumPy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,23 @@ from jitops.trace.tracer import Tracer
 from jitops.trace.weak import KERNEL_DTYPES, Weak
 
 DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 bfloat16 float32 float64"
-    " complex64 complex128".split()
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
 )
 
 

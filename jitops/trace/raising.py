@@ -12,7 +12,8 @@ from jitops.trace.where import user_line, user_line_text
 class NeedsStatic(BaseException):
     """A runtime Python int is needed as a real int while tracing: retrace with these leaves static.
 
-    It derives from BaseException so that no ``except Exception`` in the traced function swallows it.
+    It derives from BaseException so that no ``except Exception`` in the traced function swallows
+    it.
     """
 
     def __init__(self, leaves: frozenset[int]) -> None:

@@ -80,7 +80,8 @@ class Recorder:
         if have.kind == "c" and dtype.kind != "c":
             return self.cast(self.emit("real", x), dtype)
         if dtype.kind == "c" and have.kind != "c":
-            return self.emit("complex", self.cast(x, PARTS[dtype.name]), 0.0)  # type: ignore[no-any-return]
+            part: Any = PARTS[dtype.name]
+            return self.emit("complex", self.cast(x, part), 0.0)  # type: ignore[no-any-return]
         return self.emit("cast", x, dtype=dtype.name)  # type: ignore[no-any-return]
 
     def broadcast(self, x: Atom, shape: tuple[int, ...]) -> Atom:
@@ -108,7 +109,7 @@ class Recorder:
         return self.emit("transpose", x, perm=perm)  # type: ignore[no-any-return]
 
     def constant(self, value: Any) -> Atom | None:
-        """The value of a known array without data: uniform, or integers in arithmetic progression."""
+        """A known array without its data: if uniform, or integers in arithmetic progression."""
         flat = value.reshape(-1)
         if not flat.size:
             return self.broadcast(Literal(0, value.dtype), value.shape)
@@ -117,9 +118,9 @@ class Recorder:
         if value.ndim == 1 and value.dtype.kind in "iu":
             start, step = int(value[0]), int(value[1]) - int(value[0])
             stop = start + step * (value.size - 1)
-            if value.dtype == INT64 and int(value[-1]) == stop:
-                if np.array_equal(value, start + step * np.arange(value.size)):
-                    return self.progression(start, step, value.shape, 0)
+            even = value.dtype == INT64 and int(value[-1]) == stop
+            if even and np.array_equal(value, start + step * np.arange(value.size)):
+                return self.progression(start, step, value.shape, 0)
         return None
 
     def progression(self, start: int, step: int, shape: tuple[int, ...], axis: int) -> Atom:
@@ -132,4 +133,4 @@ class Recorder:
 
 def identity(x: Atom) -> Any:
     """What tells atoms apart: a variable itself, a literal by dtype and bits."""
-    return x if type(x) is Var else (x.type.dtype, x.value.tobytes())
+    return (x.type.dtype, x.value.tobytes()) if type(x) is Literal else x

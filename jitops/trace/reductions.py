@@ -1,4 +1,4 @@
-"""Reductions and scans: the ufunc methods reduce, accumulate and outer, and the functions made of them."""
+"""Reductions and scans: ufunc.reduce, accumulate and outer, and the functions made of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL, FLOAT32, FLOAT64, INT64
 from jitops.trace.tracer import Tracer
 
-NoValue = np._NoValue  # type: ignore[attr-defined]
+NoValue: Any = np._NoValue
 UINT64 = np.dtype("uint64")
 
 # ufunc: primitive of numbers, primitive of bools, identity
@@ -93,7 +93,8 @@ def _fold_dtype(name: str, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
     if name.startswith("logical"):
         return BOOL
     if dtype is not None:
-        return np.dtype(dtype)
+        wanted: np.dtype[Any] = np.dtype(dtype)
+        return wanted
     target = out[0] if type(out) is tuple else out
     if target is not None and name in ("add", "multiply"):
         return np.promote_types(x.dtype, target.dtype)
@@ -160,9 +161,7 @@ def _check_start(name: str, x: Tracer, axes: Any, start: Any, where: Any) -> Non
             " so to use a where mask one has to specify 'initial'"
         )
     if 0 in (x.shape[a] for a in axes):
-        raise ValueError(
-            f"zero-size array to reduction operation {name} which has no identity"
-        )
+        raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
 
 
 def _fold_ignoring_nan(t: Any, op: str, atom: Any, axes: Any, start: Any) -> Any:
@@ -233,7 +232,7 @@ def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> Any:
     )
 
 
-# --- functions -----------------------------------------------------------------------------------------------------
+# --- functions ----------------------------------------------------------------------------------
 
 
 def _function(ufunc: Any) -> Callable[..., Any]:
@@ -261,7 +260,13 @@ def _extreme(ufunc: Any) -> Callable[..., Any]:
 
 def _truth(ufunc: Any) -> Callable[..., Any]:
     def run(
-        t: Any, a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+        t: Any,
+        a: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        *,
+        where: Any = True,
     ) -> Any:
         flags = keepdims is not NoValue and keepdims
         where = True if where is NoValue else where

@@ -16,12 +16,15 @@ from jitops.trace.recorder import Recorder
 from jitops.trace.tracer import KNOWN_LIMIT, Cell, Tracer
 from jitops.trace.weak import INT64_RANGE, KERNEL_DTYPES, Weak
 
+
 class Param:
     """A parameter of the graph and where its value comes from.
 
-    source: ("leaf", i) dynamic leaf i of the call, or ("captured", ndarray) whose present contents count.
+    source: ("leaf", i) dynamic leaf i of the call, or ("captured", ndarray) whose present
+        contents count.
     weak: int, float or complex for a Python number; None otherwise.
-    low, high: the inclusive range that a Python int must lie in (it is checked at each call), or None;
+    low, high: the inclusive range that a Python int must lie in (it is checked at each call), or
+        None;
         both are its value where the trace needed that (a shape, an axis, a branch).
     """
 
@@ -59,9 +62,11 @@ class Trace(Recorder):
         self.rebound: dict[int, Any] = {}
         self.done = False
 
-    # --- parameters --------------------------------------------------------------------------------------------
+    # --- parameters -----------------------------------------------------------------------------
 
-    def _param(self, type_: ArrayType, source: tuple[str, Any], weak: type | None, name: str) -> Var:
+    def _param(
+        self, type_: ArrayType, source: tuple[str, Any], weak: type | None, name: str
+    ) -> Var:
         var = Var(type_)
         self.params.append(Param(var, source, weak, name))
         return var
@@ -119,7 +124,7 @@ class Trace(Recorder):
         return out
 
     def limit(self, atom: Atom, low: int, high: int) -> bool:
-        """Narrow the range of a runtime int argument; False where it is no argument or too large."""
+        """Narrow the range of a runtime int argument; False where it is none, or out of it."""
         for param, leaf in zip(self.params, self.leaves):
             if param.var is atom and type(leaf) is Weak:
                 if not low <= leaf.value <= high or param.low is None or param.high is None:
@@ -133,7 +138,7 @@ class Trace(Recorder):
         """The name of the argument that this tracer is, or an empty string."""
         return x.cell.name if x.cell.origin == "leaf" and x.parent is None else ""
 
-    # --- values to tracers -------------------------------------------------------------------------------------
+    # --- values to tracers ----------------------------------------------------------------------
 
     def wrap(
         self, atom: Atom, *, scalar: bool = False, leaves: frozenset[int] = frozenset()
@@ -217,7 +222,7 @@ class Trace(Recorder):
         if isinstance(x, np.ndarray):
             return self.capture(x) if x.ndim else self.wrap_known(x.copy())
         if kind in (list, tuple) and contains_traced(x):
-            return functions.stacked(self, x)
+            return functions.stacked(self, x)  # type: ignore[no-any-return]
         value = x if isinstance(x, np.generic) else np.asarray(x)
         supported(value.dtype, f"an operand of type {type(x).__name__}")
         return self.wrap_known(value)
@@ -229,7 +234,7 @@ class Trace(Recorder):
             return self.cast(x.read(), dtype)
         return ufunc.number_atom(self, x, dtype)
 
-    # --- NumPy's protocols -------------------------------------------------------------------------------------
+    # --- NumPy's protocols ----------------------------------------------------------------------
 
     def ufunc(self, func: Any, method: str, inputs: Any, kwargs: Any) -> Any:
         """`__array_ufunc__` of the tracers."""
@@ -248,7 +253,7 @@ class Trace(Recorder):
         indexing.setitem(self, x, key, value)
 
     def power(self, x: Any, y: Any) -> Any:
-        """``x ** y``; a runtime float exponent of one half is a square root, as in NumPy's operator."""
+        """``x ** y``; a runtime exponent of one half is a square root, as in NumPy's operator."""
         out = np.power(x, y)
         special = type(y) is Weak and y.pytype is float and type(out) is Tracer
         if special and x.dtype.kind == "f" and not x.scalar:
@@ -257,7 +262,7 @@ class Trace(Recorder):
             return self.wrap(self.emit("select", half, root, out.read()))
         return out
 
-    def assign(self, target: Any, value: Any, casting: str = "unsafe") -> Any:
+    def assign(self, target: Any, value: Any, casting: Any = "unsafe") -> Any:
         """Write a value, broadcast and cast, into the target; gives the target."""
         if type(target) is not Tracer:
             self.refuse_write(target)
@@ -273,7 +278,8 @@ class Trace(Recorder):
         lead = target.ndim - len(shape)
         if lead < 0 or any(n not in (1, m) for n, m in zip(shape, target.shape[lead:])):
             raise misfit(
-                f"cannot assign {value.type} to {target.type}", "a value that broadcasts to the target"
+                f"cannot assign {value.type} to {target.type}",
+                "a value that broadcasts to the target",
             )
         if not self._assign_known(target, value):
             target.write(self.broadcast(self.atom(value, target.dtype), target.shape))

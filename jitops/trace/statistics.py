@@ -10,6 +10,8 @@ import numpy as np
 from jitops.trace.reductions import NoValue, finish, mean_dtype, normal_axes
 from jitops.trace.tracer import Tracer
 
+__all__ = ["TABLE"]
+
 
 def _flag(keepdims: Any) -> bool:
     return keepdims is not NoValue and bool(keepdims)
@@ -30,7 +32,7 @@ def _quotient(t: Any, total: Tracer, count: Any) -> Tracer:
     """``total / count`` in the dtype of the total."""
     dtype = total.dtype
     real = np.dtype(f"float{dtype.itemsize * 4}") if dtype.kind == "c" else dtype
-    if isinstance(count, int) and type(count) is not Tracer:
+    if type(count) is int:
         divisor: Any = t.atom(real.type(count), real)
     else:
         divisor = t.cast(count.read(), real)
@@ -129,7 +131,7 @@ def average(
     return value, np.broadcast_to(t.array(scale), value.shape).copy() if value.shape else scale
 
 
-# --- the nan-family --------------------------------------------------------------------------------------------------
+# --- the nan-family -----------------------------------------------------------------------------
 
 
 def _missing(t: Any, a: Any) -> tuple[Tracer, Any]:
@@ -175,6 +177,7 @@ def nanvar(
     keepdims: Any = False, *, where: Any = True, mean: Any = NoValue, correction: Any = NoValue,
 ) -> Any:  # fmt: skip
     """The variance of the elements that are not NaN; NaN where ``ddof`` leaves nothing."""
+    x: Any
     x, nan = _missing(t, a)
     ddof = ddof if correction is NoValue else correction
     where = True if where is NoValue else where
@@ -186,7 +189,7 @@ def nanvar(
         center = _quotient(t, np.sum(x, axis=axis, dtype=dtype, keepdims=True, where=there), count)
     else:
         center = t.array(mean)
-    distance = np.where(there, x - center, x.dtype.type(0))
+    distance: Any = np.where(there, x - center, x.dtype.type(0))
     if distance.dtype.kind == "c":
         square = np.square(distance.real) + np.square(distance.imag)
     else:
@@ -194,7 +197,7 @@ def nanvar(
     keep = _flag(keepdims)
     total = np.sum(square, axis=axis, dtype=dtype, keepdims=keep)
     count = np.sum(there, axis=axis, keepdims=keep, dtype=np.intp)
-    value = _quotient(t, total, count - ddof)
+    value: Any = _quotient(t, total, count - ddof)
     value = np.where(count - ddof <= 0, value.dtype.type(np.nan), value)
     return finish(t, t.array(value).read(), out)
 

@@ -1,8 +1,9 @@
 """The tracer: stands for an ndarray (or a NumPy scalar) while a function is traced.
 
-An array lives in a `Cell`, whose content changes when the function writes to it; a tracer is the whole cell or a view
-of another tracer, reads its present content and writes through. An array whose value is known while tracing
-(made by `np.arange(3)` or alike) keeps that value, so that Python may branch on it and index with it.
+An array lives in a `Cell`, whose content changes when the function writes to it; a tracer is the
+whole cell or a view of another tracer, reads its present content and writes through. An array
+whose value is known while tracing (made by `np.arange(3)` or alike) keeps that value, so that
+Python may branch on it and index with it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,17 @@ class Cell:
 class Tracer:
     """An array (or NumPy scalar) of the traced function; made by the trace only."""
 
-    __slots__ = ("_atom", "_version", "cell", "leaves", "lens", "parent", "scalar", "session", "type")
+    __slots__ = (
+        "_atom",
+        "_version",
+        "cell",
+        "leaves",
+        "lens",
+        "parent",
+        "scalar",
+        "session",
+        "type",
+    )
 
     __array_priority__ = 1000.0
     __hash__ = None  # type: ignore[assignment]
@@ -89,7 +100,7 @@ class Tracer:
         self._atom: Atom | None = None
         self._version = -1
 
-    # --- content -----------------------------------------------------------------------------------------------
+    # --- content --------------------------------------------------------------------------------
 
     def known(self) -> Any:
         """The value, where it is known while tracing, or None."""
@@ -118,7 +129,8 @@ class Tracer:
         value = self.known()
         if value is not None:
             return self.session.constant_atom(value)  # type: ignore[no-any-return]
-        assert self.parent is not None and self.lens is not None
+        assert self.parent is not None
+        assert self.lens is not None
         return self.lens.read(self.session, self.parent.read())
 
     def write(self, new: Atom) -> None:
@@ -148,9 +160,9 @@ class Tracer:
             return self.session.wrap(atom, scalar=not view.type.shape)  # type: ignore[no-any-return]
         return Tracer(self.session, view.type, self.cell, parent=self, view=view)
 
-    # --- attributes --------------------------------------------------------------------------------------------
+    # --- attributes -----------------------------------------------------------------------------
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """``isinstance(x, np.ndarray)`` and ``isinstance(s, np.float32)`` hold in traced code."""
         return self.type.dtype.type if self.scalar else np.ndarray
@@ -163,7 +175,7 @@ class Tracer:
     def shape(self, shape: Any) -> None:
         if self.cell.origin != "fresh":
             raise unsupported("cannot set the shape of an argument", "Use x.reshape(shape).")
-        view = np.reshape(self, shape)
+        view: Any = np.reshape(self, shape)
         base = Tracer(self.session, self.type, self.cell, parent=self.parent, view=self.lens)
         self.parent, self.lens, self.type = base, view.lens, view.type
         self._version = -1
@@ -238,11 +250,13 @@ class Tracer:
         if hasattr(np.ndarray, name) and not name.startswith("__"):
             raise unsupported(
                 f"ndarray.{name} is not supported in a traced function",
-                self.session.way_out.get(name, "Compute it outside the op, or use a NumPy function."),
+                self.session.way_out.get(
+                    name, "Compute it outside the op, or use a NumPy function."
+                ),
             )
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
 
-    # --- views -------------------------------------------------------------------------------------------------
+    # --- views ----------------------------------------------------------------------------------
 
     def transposed(self, perm: Any) -> Tracer:
         """The view with its axes in this order."""
@@ -280,7 +294,7 @@ class Tracer:
         """The view by one int or slice per axis (and None)."""
         return self.seen(Slice(self.type, key))
 
-    # --- Python's protocols ------------------------------------------------------------------------------------
+    # --- Python's protocols ---------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return self.session.ufunc(ufunc, method, inputs, kwargs)

@@ -19,7 +19,9 @@ Shape = tuple[int, ...]
 NUMBERS = (bool, int, float, complex)
 
 
-def dispatch(t: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def dispatch(
+    t: Any, ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """``getattr(ufunc, method)(*inputs, **kwargs)`` with tracers among the operands."""
     for x in inputs:
         if type(x) is Masked:
@@ -42,7 +44,7 @@ def call(
     *,
     out: Any = None,
     where: Any = True,
-    casting: str = "same_kind",
+    casting: Any = "same_kind",
     order: str = "K",
     dtype: Any = None,
     subok: bool = True,
@@ -64,7 +66,14 @@ def call(
 
 
 def _record(
-    t: Any, ufunc: Any, operands: list[Any], outs: Any, where: Any, casting: str, sig: Any, dtype: Any
+    t: Any,
+    ufunc: Any,
+    operands: list[Any],
+    outs: Any,
+    where: Any,
+    casting: Any,
+    sig: Any,
+    dtype: Any,
 ) -> Any:
     loop = resolve(ufunc, operands, outs, casting, sig, dtype)
     masks = [] if where is True else [where]
@@ -100,7 +109,7 @@ def _give(
     shape: Shape,
     outs: Any,
     where: Any,
-    casting: str,
+    casting: Any,
     operands: Sequence[Any] = (),
 ) -> Any:
     """Wrap the results, or write them to ``out``, where ``where`` holds."""
@@ -184,7 +193,7 @@ def operand_dtype(x: Any) -> Any:
 
 
 def resolve(
-    ufunc: Any, operands: Sequence[Any], outs: Any, casting: str, signature: Any, dtype: Any
+    ufunc: Any, operands: Sequence[Any], outs: Any, casting: Any, signature: Any, dtype: Any
 ) -> tuple[np.dtype[Any], ...]:
     """The loop's dtypes, as NumPy resolves them; raises what NumPy raises."""
     kinds = [operand_dtype(x) for x in operands]

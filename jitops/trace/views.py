@@ -1,8 +1,8 @@
 """Views: how a part of an array is read from it, and written back into it.
 
-Each view has `type` (of the part), `of(ndarray)` (NumPy's own view, for arrays known while tracing), `read` and
-`write` (in equations), and `strides` (bytes, to decide where a reshape is a view). `write` is None for views that
-NumPy makes read-only.
+Each view has `type` (of the part), `of(ndarray)` (NumPy's own view, for arrays known while
+tracing), `read` and `write` (in equations), and `strides` (bytes, to decide where a reshape is a
+view). `write` is None for views that NumPy makes read-only.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ class Slice(View):
         return self.start, self.step, self.size, self.type.shape
 
     def of(self, array: Any) -> Any:
-        return array[(*self.key, ...)]
+        key = (*self.key, ...)  # the ellipsis keeps a 0-d view an array
+        return array[key]
 
     def read(self, f: Recorder, base: Atom) -> Atom:
         if not self.whole:
@@ -243,7 +244,8 @@ def reshaped_strides(old: Shape, strides: Shape, new: Shape, itemsize: int) -> S
     """The strides of a reshape without copying, or None; NumPy's `_attempt_nocopy_reshape`."""
     kept = [(n, s) for n, s in zip(old, strides) if n != 1]
     out: list[int] = []
-    groups, group = [], [1, itemsize]  # runs of axes that lie one in another: [size, inner stride]
+    group = [1, itemsize]
+    groups: list[list[int]] = []  # runs of axes that lie one in another: [size, inner stride]
     for i, (n, s) in enumerate(kept):
         group = [group[0] * n, s] if i and kept[i - 1][1] == n * s else [n, s]
         if group[0] == n or not groups:

@@ -1,7 +1,8 @@
-"""Python numbers as runtime arguments: they follow Python's arithmetic and NumPy's weak promotion (NEP 50).
+"""Python numbers as runtime arguments, with Python's arithmetic and weak promotion (NEP 50).
 
-A runtime int is an int64 in the kernel. Each carries the interval it lies in, so that nothing overflows unseen: what
-could leave int64, or needs a real int (a shape, an axis, a branch), asks for a retrace with the value static.
+A runtime int is an int64 in the kernel. Each carries the interval it lies in, so that nothing
+overflows unseen: what could leave int64, or needs a real int (a shape, an axis, a branch), asks
+for a retrace with the value static.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ import numpy as np
 from jitops.graph.graph import Atom, Literal
 from jitops.trace.raising import NeedsStatic, branch
 
-KERNEL_DTYPES = {int: np.dtype("int64"), float: np.dtype("float64"), complex: np.dtype("complex128")}
+KERNEL_DTYPES = {
+    int: np.dtype("int64"),
+    float: np.dtype("float64"),
+    complex: np.dtype("complex128"),
+}
 INT64_RANGE = (-(2**63), 2**63 - 1)
 DERIVED_RANGE = (-(2**31), 2**31 - 1)  # of an int argument that the function computes with
 Interval = tuple[int, int]
@@ -49,7 +54,7 @@ class Weak:
         self.name = name
         self.value = value  # the argument's value in this call; never used in the graph
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """``isinstance(x, float)`` holds in traced code."""
         return self.pytype
@@ -155,7 +160,7 @@ def _pytype(x: Any) -> type:
 def as_atom(f: Any, x: Any, pytype: type) -> Atom:
     """A weak or static Python number as an atom of a Python type's kernel dtype."""
     dtype = KERNEL_DTYPES[pytype]
-    return f.cast(x.atom, dtype) if type(x) is Weak else Literal(x, dtype)  # type: ignore[no-any-return]
+    return f.cast(x.atom, dtype) if type(x) is Weak else Literal(x, dtype)
 
 
 INT_RULES: dict[str, Callable[[int, int], int]] = {
@@ -224,7 +229,9 @@ def _negate(self: Weak) -> Weak:
     if self.pytype is int:
         lo, hi = narrowed(self)
         interval = (-hi, -lo)
-    return Weak(self.session, self.session.emit("neg", self.atom), self.pytype, self.leaves, interval)
+    return Weak(
+        self.session, self.session.emit("neg", self.atom), self.pytype, self.leaves, interval
+    )
 
 
 def _absolute(self: Weak) -> Weak:

@@ -1,4 +1,4 @@
-"""Run a function eagerly, and traced through graph.evaluate; compare everything that a caller can see."""
+"""Run a function eagerly and traced; compare everything that a caller can see."""
 
 from __future__ import annotations
 
@@ -99,7 +99,9 @@ def same(found: Any, wanted: Any, rtol: float | None = None, path: str = "result
     assert found == wanted, path
 
 
-def check(fn: Any, *args: Any, rtol: float | None = None, static: Any = (), **kwargs: Any) -> Traced:
+def check(
+    fn: Any, *args: Any, rtol: float | None = None, static: Any = (), **kwargs: Any
+) -> Traced:
     """The traced function gives what the function gives, and changes the arguments as it does."""
     eager_args, eager_kwargs = copy.deepcopy((args, kwargs))
     traced_args, traced_kwargs = duplicated((args, kwargs))

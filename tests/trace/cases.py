@@ -37,9 +37,35 @@ O = np.float32(1.5)  # noqa: E741
 IDX = np.array([[2, 0], [1, -1]])
 FORT = np.asfortranarray(A)
 
-REDUCTIONS = "sum prod max min any all mean var std argmax argmin ptp cumsum cumprod".split()
-NANS = """nansum nanprod nanmax nanmin nanmean nanvar nanstd nancumsum nancumprod nanargmax
-nanargmin""".split()
+REDUCTIONS = [
+    "sum",
+    "prod",
+    "max",
+    "min",
+    "any",
+    "all",
+    "mean",
+    "var",
+    "std",
+    "argmax",
+    "argmin",
+    "ptp",
+    "cumsum",
+    "cumprod",
+]
+NANS = [
+    "nansum",
+    "nanprod",
+    "nanmax",
+    "nanmin",
+    "nanmean",
+    "nanvar",
+    "nanstd",
+    "nancumsum",
+    "nancumprod",
+    "nanargmax",
+    "nanargmin",
+]
 
 CASES: dict[str, tuple[Any, ...]] = {}
 
@@ -69,7 +95,9 @@ def _reductions() -> None:
             case(name + "-keep", lambda x, f=f: f(x, axis=1, keepdims=True), C)
             case(name + "-keepall", lambda x, f=f: f(x, keepdims=True), I)
         if name not in ("any", "all"):
-            case(name + "-method", lambda x, name=name: getattr(x, name)() if name != "ptp" else 0, A)
+            case(
+                name + "-method", lambda x, name=name: getattr(x, name)() if name != "ptp" else 0, A
+            )
         case(name + "-out", lambda x, o, f=f: f(x, 0, out=o), A, *_out(name))
     for name in ("sum", "prod", "mean", "var", "std"):
         f = getattr(np, name)
@@ -265,8 +293,9 @@ def _algebra() -> None:
     case("linalg.norm-complex", np.linalg.norm, Z)
     case("linalg.vector_norm", lambda x: np.linalg.vector_norm(x, axis=1), A)
     subs = {
-        "ij,jk->ik": (A, B.T), "ij,kj": (A, B), "bij,bjk->bik": (C, arr(2, 4, 5)), "ii": (arr(3, 3),),
-        "ii->i": (arr(3, 3),), "ij->ji": (A,), "ij->": (A,), "i,i": (V, V), "i,j->ij": (V, W),
+        "ij,jk->ik": (A, B.T), "ij,kj": (A, B), "bij,bjk->bik": (C, arr(2, 4, 5)),
+        "ii": (arr(3, 3),), "ii->i": (arr(3, 3),), "ij->ji": (A,), "ij->": (A,),
+        "i,i": (V, V), "i,j->ij": (V, W),
         "ij,j->i": (A, V), "ij,ij->ij": (A, B), "ij,ij": (A, B), "...j,j->...": (C, V),
         "...ij,...jk->...ik": (C, B.T), "ij,jk,kl->il": (A, B.T, A), "bhqd,bhkd->bhqk":
         (arr(2, 2, 3, 4), arr(2, 2, 5, 4)), "ij,k->jk": (A, W), "i,ij,j->": (arr(3), A, V),
@@ -369,11 +398,13 @@ def _more() -> None:
     case("apply_over_axes", lambda x: np.apply_over_axes(np.sum, x, [0, 2]), C)
     case("array_equiv", np.array_equiv, A, A[0])
     case("facts", lambda x, y: (np.can_cast(x, "f8"), np.common_type(x, y), np.isrealobj(x),
-                                np.shares_memory(x, x[1:]), np.may_share_memory(x, y)), I, F)  # fmt: skip
+         np.shares_memory(x, x[1:]), np.may_share_memory(x, y)), I, F)  # fmt: skip
     case("compress", lambda x: np.compress([True, False, True], x, axis=0), A)
     case("extract", lambda x: np.extract([[True] * 4, [False] * 4, [True] * 4], x), A)
     case("cumulative_prod", lambda x: np.cumulative_prod(x, axis=0), A)
-    case("indices_from", lambda x: x[np.tril_indices_from(x)] + x[np.triu_indices_from(x)], arr(3, 3))
+    case(
+        "indices_from", lambda x: x[np.tril_indices_from(x)] + x[np.triu_indices_from(x)], arr(3, 3)
+    )
     case("diag_indices_from", lambda x: x[np.diag_indices_from(x)], arr(3, 3))
     case("ix_", lambda x: x[np.ix_([0, 2], [1, 3])], A)
     case("ix_-traced", lambda x, i: x[np.ix_(i, i)], A, np.array([0, 2]))
@@ -387,14 +418,32 @@ def _more() -> None:
     case("linalg.matrix_transpose", lambda x: np.linalg.matrix_transpose(x), C)
     case("polynomials", lambda p, q: (np.polyval(p, q), np.polyder(p), np.polyint(q)), V, W)
     case("polyadd", lambda p, q: (np.polyadd(p, q), np.polysub(p, q)), V, W)
-    case("put_along_axis", lambda x: np.put_along_axis(x, IDX[:1, :1] * 0 + np.zeros((1, 4), int), 9.0, 0), A.copy())
+    case(
+        "put_along_axis",
+        lambda x: np.put_along_axis(x, IDX[:1, :1] * 0 + np.zeros((1, 4), int), 9.0, 0),
+        A.copy(),
+    )
     case("put", lambda x: np.put(x, [0, -1], [7.0, 8.0]), A.copy())
     case("empty_like", lambda x: np.empty_like(x, shape=(2,)) * 0, A)
-    case("integer-index", lambda x, i, j: (x[i], x[i, j], x[:, i], x[i, 1:], x[i, :, j]), C, IDX % 2, IDX % 2)
-    case("integer-index-static", lambda x: (x[[0, -1]], x[:, [1, 1]], x[[0, 1], [2, 0]], x[[0, 1], 1:, [0, 1]]), C)
+    case(
+        "integer-index",
+        lambda x, i, j: (x[i], x[i, j], x[:, i], x[i, 1:], x[i, :, j]),
+        C,
+        IDX % 2,
+        IDX % 2,
+    )
+    case(
+        "integer-index-static",
+        lambda x: (x[[0, -1]], x[:, [1, 1]], x[[0, 1], [2, 0]], x[[0, 1], 1:, [0, 1]]),
+        C,
+    )
     case("mask-static", lambda x: x[np.array([True, False, True])], A)
     case("scalar-index", lambda x, i: (x[i], x[i, 0], x[..., i], x[None, i]), A, np.int64(-1))
-    case("basic-index", lambda x: (x[0], x[0, 1, 2], x[..., 0], x[:, None, ::-1], x[1:0], x[()], x[-1, ..., -1]), C)
+    case(
+        "basic-index",
+        lambda x: (x[0], x[0, 1, 2], x[..., 0], x[:, None, ::-1], x[1:0], x[()], x[-1, ..., -1]),
+        C,
+    )
     case("iteration", lambda x: [r * i for i, r in enumerate(x)], A)
     case("builtins", lambda x: (sum(x), abs(x), divmod(x, 2.0), -x, +x, x // 3, x % 3, 2.0**x), A)
 

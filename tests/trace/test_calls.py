@@ -24,7 +24,11 @@ def _helper(x):
 
 def test_nested_arguments_and_results_keep_their_structure():
     def f(p, d, *rest, scale=1.0):
-        return Point(p.x * scale, [d["a"] + rest[0], (d["b"][1],)]), {"n": None, "s": "text", "k": d["a"].sum()}
+        return Point(p.x * scale, [d["a"] + rest[0], (d["b"][1],)]), {
+            "n": None,
+            "s": "text",
+            "k": d["a"].sum(),
+        }
 
     check(f, Point(X, 2.0), {"a": X, "b": [1, X[0]]}, np.float32(3), scale=0.5)
 
@@ -137,7 +141,18 @@ def _creation(x):
     s = np.array([x[0, 0], 2, x.sum()])
     m = np.array([[x[0], x[1]], [x[1], x[0]]])
     k = arange(2)[::-1]
-    return a, total, s, m, x[k], int(i.sum()), [j for j in i], np.asarray(x), np.identity(2), np.tri(3)
+    return (
+        a,
+        total,
+        s,
+        m,
+        x[k],
+        int(i.sum()),
+        list(i),
+        np.asarray(x),
+        np.identity(2),
+        np.tri(3),
+    )
 
 
 def test_creation_functions_inside_are_known_while_tracing():
@@ -146,7 +161,9 @@ def test_creation_functions_inside_are_known_while_tracing():
 
 def test_large_creations_are_computed_by_the_op():
     def f(x):
-        return np.zeros((100, 100)) + np.arange(10000).reshape(100, 100) * x + np.eye(100), np.ones(5000)
+        return np.zeros((100, 100)) + np.arange(10000).reshape(100, 100) * x + np.eye(100), np.ones(
+            5000
+        )
 
     traced = check(f, 2.0)
     assert all(p.source[0] == "leaf" for p in traced.params)
@@ -183,7 +200,8 @@ def test_isinstance_and_attributes_are_those_of_numpy():
         assert isinstance(s, np.float32)
         assert not isinstance(x, float)
         assert (x.itemsize, x.nbytes, x.strides) == (4, 24, (12, 4))
-        assert x.flags.c_contiguous and not x.T.flags.c_contiguous
+        assert x.flags.c_contiguous
+        assert not x.T.flags.c_contiguous
         return x.T.mean(0), hasattr(x, "nothing")
 
     check(f, X, np.float32(2))

@@ -55,7 +55,8 @@ def test_shapes_that_do_not_broadcast_are_named():
     text = message(lambda a, b: a + b, X, Y, kind=ShapeError)
     assert text.startswith("cannot add float32[3] and float32[4] (test_errors.py:")
     assert "broadcast" in text
-    assert isinstance(pytest.raises(ValueError, trace, lambda a, b: a * b, (X, Y), {}).value, ShapeError)
+    with pytest.raises(ValueError, match="cannot multiply"):
+        trace(lambda a, b: a * b, (X, Y), {})
 
 
 @pytest.mark.parametrize(

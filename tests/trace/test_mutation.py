@@ -110,7 +110,6 @@ def _numpy_writers(a, b):
     a.fill(3)
     np.clip(b, 0, 2, out=b)
     np.multiply(a[0], 2, out=a[1])
-    a.sort if False else None
     np.cumsum(a, axis=0, out=a)
 
 
@@ -118,8 +117,9 @@ PROGRAMS = {
     "slice": (_slice_add, A, V), "jacobi": (_jacobi, A), "overlap": (_overlap, A),
     "views": (_through_views, A), "locals": (_locals, A), "masks": (_masks, A, np.sin(A)),
     "integers": (_integers, A, 1), "operators": (_in_place_operators, A, V),
-    "copies": (_copies, A), "complex": (_complex_parts, A + 1j), "writers": (_numpy_writers, A, A[::-1] * 1),
-    "ints": (_in_place_ints := lambda a: a.__iadd__(2).__imul__(3), np.arange(4)),
+    "copies": (_copies, A), "complex": (_complex_parts, A + 1j),
+    "writers": (_numpy_writers, A, A[::-1] * 1),
+    "ints": (lambda a: a.__iadd__(2).__imul__(3), np.arange(4)),
     "flat": (lambda a: a.flat.__setitem__(slice(0, 3), 9.0), A.T),
     "swap": (lambda a: a.__setitem__(([0, 1],), a[[1, 0]]), A),
     "diag": (lambda a: np.fill_diagonal(a, np.arange(3)), A),
@@ -173,7 +173,9 @@ def test_writing_to_a_captured_array_is_refused_by_name():
         y += x
 
     for fn in (f, g):
-        with pytest.raises(UnsupportedError, match=r"OUTSIDE.*test_mutation.py:\d+.*as an argument"):
+        with pytest.raises(
+            UnsupportedError, match=r"OUTSIDE.*test_mutation.py:\d+.*as an argument"
+        ):
             trace(fn, (V,), {})
 
 
@@ -187,15 +189,17 @@ def test_read_only_views_cannot_be_written():
 
 
 def test_in_place_casts_follow_numpys_rule():
-    with pytest.raises(TypeError, match="[Cc]annot cast"):
+    with pytest.raises(TypeError, match="annot cast"):
         trace(lambda a: a.__iadd__(1.5), (np.arange(3),), {})
-    with pytest.raises(TypeError, match="[Cc]annot cast"):
+    with pytest.raises(TypeError, match="annot cast"):
         trace(lambda a: a.__itruediv__(2), (np.arange(3),), {})
 
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["set", "add", "view", "transpose", "ravel", "flip", "copy", "mask", "row"]),
+        st.sampled_from(
+            ["set", "add", "view", "transpose", "ravel", "flip", "copy", "mask", "row"]
+        ),
         st.integers(-3, 3),
         st.integers(1, 3),
     ),

@@ -11,8 +11,22 @@ from hypothesis import strategies as st
 from jitops.errors import UnsupportedError
 from jitops.graph.evaluate import evaluate
 
-DTYPES = """bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64
-complex128""".split()
+DTYPES = [
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+    "complex64",
+    "complex128",
+]
 NOT_YET = {"gcd", "lcm", "isnat"}
 NO_COMPLEX = {"arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"}
 LOOSE = {"power", "float_power"}  # of complex numbers: another formula
@@ -37,11 +51,11 @@ def _values(dtype, shape, seed=0):
     return x.astype(dtype)
 
 
-def _outcome(run):
+def _outcome(run, *args):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            return run(), None
+            return run(*args), None
         except (TypeError, ValueError, OverflowError) as error:
             return None, error
 
@@ -51,7 +65,7 @@ def test_a_ufunc_gives_numpys_result_for_every_dtype(ufunc):
     pairs = [(a, b) for a in DTYPES for b in (DTYPES if ufunc.nin == 2 else DTYPES[:1])]
     for first, second in pairs:
         args = (_values(first, (3, 4)), _values(second, (4,), 1))[: ufunc.nin]
-        wanted, error = _outcome(lambda: ufunc(*args))
+        wanted, error = _outcome(ufunc, *args)
         if error is not None and "negative integer powers" in str(error):
             continue  # NumPy looks at the exponents' values
         if error is not None:
@@ -100,7 +114,7 @@ def test_scalars_promote_as_numpy_promotes_them(dtype, scalar):
     ):
         for call in (fn, lambda x, fn=fn: fn(x, scalar)):
             args = (x, scalar) if call is fn else (x,)
-            wanted, error = _outcome(lambda: call(*args))
+            _, error = _outcome(call, *args)
             if error is not None:
                 with pytest.raises(type(error)):
                     trace(call, args, {})
@@ -117,7 +131,7 @@ def test_out_where_dtype_and_casting_mean_what_they_mean_in_numpy():
     check(lambda a: np.sqrt(a, where=a > 0, out=np.zeros_like(a)), a)
     check(lambda a, b: np.add(a, b, dtype="float32"), a, b, rtol=1e-6)
     check(lambda a, o1, o2: np.modf(a, out=(o1, o2)), a, a.copy(), b.copy())
-    with pytest.raises(TypeError, match="[Cc]annot cast"):
+    with pytest.raises(TypeError, match="annot cast"):
         trace(lambda a, o: np.add(a, a, out=o), (a, np.zeros((3, 4), "int32")), {})
 
 
@@ -155,7 +169,7 @@ def test_a_random_call_gives_numpys_result(ufunc, dtypes, shapes, seed):
         (rng.standard_normal(s) * 4).astype(d) if s else np.dtype(d).type(1)
         for d, s in zip(dtypes, shapes)
     ][: ufunc.nin]
-    wanted, error = _outcome(lambda: ufunc(*args))
+    _, error = _outcome(ufunc, *args)
     if error is None:
         check(ufunc_call(ufunc), *args, rtol=1e-2)
 
