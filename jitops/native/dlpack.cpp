@@ -96,6 +96,9 @@ void describe(TypeFacts& facts) {
     facts.kind = TypeKind::TensorMethod;
   }
   if (is_tensor(facts.kind)) find_requires_grad(facts);
+  if (facts.requires_grad != nullptr && facts.api != nullptr) {
+    facts.torch = torch_access(facts.type, *facts.api);
+  }
 }
 
 const TypeFacts* discover(PyTypeObject* type, TypeFacts*& slot) {
@@ -170,6 +173,7 @@ bool note_write(const TypeFacts& facts, PyObject* tensor) {
 // True with an error set when autograd would lose track of this tensor.
 bool Flattener::grad_refused(PyObject* object, const TypeFacts& facts) {
   if (facts.requires_grad == nullptr) return false;
+  if (facts.torch != nullptr && !facts.torch->wants_grad(object)) return false;
   const Ref answer(facts.requires_grad(object, facts.requires_grad_closure));
   if (answer.get() == Py_False) return false;
   if (!answer) return true;
@@ -282,18 +286,23 @@ bool Flattener::view_refused(const dl::Tensor& view) {
 bool Flattener::tensor(PyObject* object, const TypeFacts& facts) {
   if (call_.tensor == nullptr) call_.tensor = &facts;
   dl::Tensor view;
+  DType dtype;
   bool writable = true;
   if (grad_refused(object, facts)) return false;
+  if (facts.torch != nullptr && facts.torch->view(object, &view, &dtype)) {
+    if (view_refused(view) || lazy_refused(object, facts, view)) return false;
+    tensor_view(object, view, dtype, writable);
+    return true;
+  }
   const bool read = facts.api != nullptr ? facts.api->view_object(object, &view) == 0
                                          : exported(object, &view, &writable);
   if (!read) return no_view();
   if (view_refused(view) || lazy_refused(object, facts, view)) return false;
-  tensor_view(object, view, writable);
+  tensor_view(object, view, dtype_from_dlpack(view.dtype), writable);
   return true;
 }
 
-void Flattener::tensor_view(PyObject* object, const dl::Tensor& view, bool writable) {
-  const DType dtype = dtype_from_dlpack(view.dtype);
+void Flattener::tensor_view(PyObject* object, const dl::Tensor& view, DType dtype, bool writable) {
   const unsigned ndim = static_cast<unsigned>(view.ndim);
   const bool strided = !c_order(view);
   char* data = static_cast<char*>(view.data) + view.byte_offset;

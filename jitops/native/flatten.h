@@ -3,6 +3,7 @@
 
 #include "dlpack_abi.h"
 #include "signature.h"
+#include "torch_access.h"
 
 namespace jitops {
 
@@ -17,6 +18,7 @@ struct TypeFacts {
   TypeKind kind = TypeKind::Object;
   DType dtype = DType::Invalid;            // NumPy scalars
   const dl::ExchangeApi* api = nullptr;    // TensorApi
+  const TorchAccess* torch = nullptr;      // torch.Tensor, where the short way is open
   getter requires_grad = nullptr;          // the C getter of torch's attribute of this name, if there is one
   void* requires_grad_closure = nullptr;
   PyObject* is_conj = nullptr;             // torch's methods: the values are the conjugate or the negative of the
@@ -64,7 +66,7 @@ class Flattener {
   bool array(PyObject* object, Tag tag);
   bool spec(PyObject* object);
   bool tensor(PyObject* object, const TypeFacts& facts);
-  void tensor_view(PyObject* object, const dl::Tensor& tensor, bool writable);
+  void tensor_view(PyObject* object, const dl::Tensor& tensor, DType dtype, bool writable);
   bool exported(PyObject* object, dl::Tensor* view, bool* writable);
   bool grad_refused(PyObject* object, const TypeFacts& facts);
   bool lazy_refused(PyObject* object, const TypeFacts& facts, const dl::Tensor& view);

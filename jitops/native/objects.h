@@ -33,6 +33,7 @@ struct OutputSpec {
   DType dtype = DType::Invalid;
   PyArray_Descr* descr = nullptr;  // borrowed from dtype_descr; null until asked for if ml_dtypes has the type
   std::vector<int64_t> shape;
+  std::vector<int64_t> steps;    // strides in elements
   std::vector<npy_intp> layout;  // shape, then strides as NumPy gives them to a fresh array
   int flags = 0;                 // NumPy's flags of a fresh array
   size_t bytes = 0;

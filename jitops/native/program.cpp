@@ -70,19 +70,25 @@ std::vector<int64_t> c_strides(const std::vector<int64_t>& shape, int64_t item) 
   std::vector<int64_t> strides(shape.size());
   int64_t step = item;
   for (size_t i = shape.size(); i-- > 0;) {
-    strides[i] = shape[i] == 1 ? 0 : step;
-    step *= shape[i];
+    strides[i] = step;
+    step *= std::max<int64_t>(shape[i], 1);
   }
   return strides;
+}
+
+// Strides of axes of extent 1 mean nothing: zero them, so that equal layouts compare equal.
+void settle(const std::vector<int64_t>& shape, std::vector<int64_t>* strides) {
+  for (size_t i = 0; i < strides->size(); ++i) {
+    if (shape[i] == 1) (*strides)[i] = 0;
+  }
 }
 
 void measure(InputSpec* input) {
   const int64_t item = static_cast<int64_t>(dtype_size(input->dtype));
   std::vector<int64_t> dense = c_strides(input->shape, item);
   const bool empty = std::find(input->shape.begin(), input->shape.end(), 0) != input->shape.end();
-  for (size_t i = 0; i < input->strides.size(); ++i) {
-    if (input->shape[i] == 1) input->strides[i] = 0;
-  }
+  settle(input->shape, &dense);
+  settle(input->shape, &input->strides);
   input->strided = !input->strides.empty() && !empty && input->strides != dense;
   if (!input->strided) input->strides = dense;
   if (empty) return;
@@ -133,6 +139,7 @@ bool read_output(PyObject* item, OutputSpec* output) {
   if (!read_dtype(dtype, &output->dtype) || !read_shape(shape, &output->shape)) return false;
   output->bytes = dtype_size(output->dtype);
   for (const int64_t extent : output->shape) output->bytes *= static_cast<size_t>(extent);
+  output->steps = c_strides(output->shape, 1);
   return !dtype_is_builtin(output->dtype) || plan_array(output);
 }
 
