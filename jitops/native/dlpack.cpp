@@ -133,18 +133,6 @@ bool on_cpu(int32_t device) {
   return device == dl::kCPU || device == dl::kCUDAHost || device == dl::kROCMHost;
 }
 
-bool c_order(const dl::Tensor& tensor) {
-  if (tensor.strides == nullptr) return true;
-  int64_t expected = 1;
-  bool contiguous = true;
-  for (int i = tensor.ndim - 1; i >= 0; --i) {
-    if (tensor.shape[i] == 0) return true;
-    if (tensor.shape[i] != 1 && tensor.strides[i] != expected) contiguous = false;
-    expected *= tensor.shape[i];
-  }
-  return contiguous;
-}
-
 // torch.is_grad_enabled(), looked up where torch is loaded; only asked for tensors that require grad.
 int grad_enabled() {
   PyObject* modules = PyImport_GetModuleDict();
@@ -224,13 +212,24 @@ bool Flattener::exported(PyObject* object, dl::Tensor* view, bool* writable) {
   return true;
 }
 
-// torch keeps conj() and the imaginary part of it as views with a mark that DLPack's C exchange does not carry. A mark
-// stands on complex tensors, and on real ones that are views with a step (or have one element). True with an error set.
-bool Flattener::lazy_refused(PyObject* object, const TypeFacts& facts, const dl::Tensor& view) {
+// Size, and whether the layout is other than C order (strides of axes of extent 1, and of empty tensors, do not count).
+inline void Flattener::measure(View* view) {
+  const dl::Tensor& tensor = view->tensor;
+  int64_t expected = 1;
+  bool strided = false;
+  for (int i = tensor.ndim - 1; i >= 0; --i) {
+    const int64_t extent = tensor.shape[i];
+    if (tensor.strides != nullptr && extent != 1 && tensor.strides[i] != expected) strided = true;
+    expected *= extent;
+  }
+  view->size = expected;
+  view->strided = strided && expected != 0;
+}
+
+// torch keeps conj() and the imaginary part of it as views with a mark that DLPack's C exchange does not carry. True with
+// an error set.
+bool Flattener::lazy_refused(PyObject* object, const TypeFacts& facts) {
   if (facts.is_conj == nullptr || facts.is_neg == nullptr) return false;
-  int64_t size = 1;
-  for (int i = 0; i < view.ndim; ++i) size *= view.shape[i];
-  if (view.dtype.code != dl::kComplex && size > 1 && c_order(view)) return false;
   for (PyObject* method : {facts.is_conj, facts.is_neg}) {
     const Ref answer(PyObject_CallOneArg(method, object));
     if (answer.get() == Py_False) continue;
@@ -262,10 +261,9 @@ bool Flattener::no_view() {
   return false;
 }
 
-bool Flattener::view_refused(const dl::Tensor& view) {
-  int64_t size = 1;
-  for (int i = 0; i < view.ndim; ++i) size *= view.shape[i];
-  const bool absent = view.data == nullptr && size != 0;
+bool Flattener::view_refused(const View& checked) {
+  const dl::Tensor& view = checked.tensor;
+  const bool absent = view.data == nullptr && checked.size != 0;
   if (__builtin_expect(on_cpu(view.device_type) && !absent && view.ndim <= 64, 1)) return false;
   const Ref name = argument();
   if (!name) return true;
@@ -285,44 +283,45 @@ bool Flattener::view_refused(const dl::Tensor& view) {
 
 bool Flattener::tensor(PyObject* object, const TypeFacts& facts) {
   if (call_.tensor == nullptr) call_.tensor = &facts;
-  dl::Tensor view;
-  DType dtype;
-  bool writable = true;
+  View view;
   if (grad_refused(object, facts)) return false;
-  if (facts.torch != nullptr && facts.torch->view(object, &view, &dtype)) {
-    if (view_refused(view) || lazy_refused(object, facts, view)) return false;
-    tensor_view(object, view, dtype, writable);
-    return true;
+  if (facts.torch == nullptr || !facts.torch->view(object, &view.tensor, &view.dtype)) {
+    const bool read = facts.api != nullptr ? facts.api->view_object(object, &view.tensor) == 0
+                                           : exported(object, &view.tensor, &view.writable);
+    if (!read) return no_view();
+    view.dtype = dtype_from_dlpack(view.tensor.dtype);
   }
-  const bool read = facts.api != nullptr ? facts.api->view_object(object, &view) == 0
-                                         : exported(object, &view, &writable);
-  if (!read) return no_view();
-  if (view_refused(view) || lazy_refused(object, facts, view)) return false;
-  tensor_view(object, view, dtype_from_dlpack(view.dtype), writable);
+  measure(&view);
+  if (view_refused(view)) return false;
+  // The marks stand on complex tensors, and on real ones that are views with a step (or have one element).
+  const bool marked = view.strided || view.size == 1 || view.tensor.dtype.code == dl::kComplex;
+  if (__builtin_expect(marked, 0) && lazy_refused(object, facts)) return false;
+  tensor_view(object, view);
   return true;
 }
 
-void Flattener::tensor_view(PyObject* object, const dl::Tensor& view, DType dtype, bool writable) {
+void Flattener::tensor_view(PyObject* object, const View& read) {
+  const dl::Tensor& view = read.tensor;
+  const DType dtype = read.dtype;
   const unsigned ndim = static_cast<unsigned>(view.ndim);
-  const bool strided = !c_order(view);
   char* data = static_cast<char*>(view.data) + view.byte_offset;
   const bool fits = dtype != DType::Invalid && address(data) % dtype_alignment(dtype) == 0;
   auto& words = call_.words;
   words.reserve(2 * ndim + 2);
-  words.push_reserved(head(Tag::ArrayOfType, dtype, ndim, strided));
+  words.push_reserved(head(Tag::ArrayOfType, dtype, ndim, read.strided));
   words.push_reserved(address(Py_TYPE(object)));
   call_.objects.push({reinterpret_cast<PyObject*>(Py_TYPE(object)), false});
   const size_t at = words.size();
   for (unsigned i = 0; i < ndim; ++i) words.push_reserved(static_cast<uint64_t>(view.shape[i]));
-  if (strided) {
+  if (read.strided) {
     const int64_t size = static_cast<int64_t>(dtype_size(dtype));
     for (unsigned i = 0; i < ndim; ++i) {
       const int64_t stride = view.shape[i] == 1 ? 0 : view.strides[i] * size;
       words.push_reserved(static_cast<uint64_t>(stride));
     }
   }
-  const unsigned form =
-      (strided ? kStrided : 0u) | (writable ? kWritable : 0u) | (fits ? kFits : 0u);
+  const unsigned form = (read.strided ? kStrided : 0u) | (read.writable ? kWritable : 0u) |
+                        (fits ? kFits : 0u);
   call_.matchable &= static_cast<uint8_t>(form);
   call_.leaves.push({object, data, static_cast<uint32_t>(at), LeafKind::Tensor, dtype,
                      static_cast<uint8_t>(ndim), static_cast<uint8_t>(form)});

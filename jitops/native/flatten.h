@@ -66,11 +66,19 @@ class Flattener {
   bool array(PyObject* object, Tag tag);
   bool spec(PyObject* object);
   bool tensor(PyObject* object, const TypeFacts& facts);
-  void tensor_view(PyObject* object, const dl::Tensor& tensor, DType dtype, bool writable);
+  struct View {
+    dl::Tensor tensor;
+    DType dtype = DType::Invalid;
+    bool writable = true;
+    bool strided = false;
+    int64_t size = 1;  // elements
+  };
+  void tensor_view(PyObject* object, const View& view);
   bool exported(PyObject* object, dl::Tensor* view, bool* writable);
   bool grad_refused(PyObject* object, const TypeFacts& facts);
-  bool lazy_refused(PyObject* object, const TypeFacts& facts, const dl::Tensor& view);
-  bool view_refused(const dl::Tensor& view);
+  bool lazy_refused(PyObject* object, const TypeFacts& facts);
+  bool view_refused(const View& view);
+  static void measure(View* view);
   bool no_view();
   void weak(PyObject* object, Tag tag, LeafKind kind);
   void identity(PyObject* object);

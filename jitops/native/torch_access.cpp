@@ -63,7 +63,7 @@ bool find_functions(TorchAccess* access) {
                      find(cpu, "aoti_torch_delete_tensor_object", &access->remove) &&
                      find(cpu, "torch_from_blob", &access->from_blob) &&
                      find(core, "_ZNK3c1010TensorImpl13requires_gradEv", &access->requires_grad) &&
-                     find(python, "_Z16THPVariable_WrapRKN2at10TensorBaseE", &access->wrap);
+                     find(python, "_Z16THPVariable_WrapON2at10TensorBaseE", &access->wrap);
   if (!found) return false;
   find_dtypes(cpu, access);
   return access->codes[static_cast<int>(DType::Float32)] >= 0;

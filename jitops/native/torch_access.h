@@ -24,7 +24,7 @@ struct TorchAccess {
                        int32_t layout, const uint8_t* metadata, int64_t metadata_size, Deleter,
                        void* context);
   bool (*requires_grad)(const void* tensor);  // c10::TensorImpl::requires_grad() const
-  PyObject* (*wrap)(Handle);                  // THPVariable_Wrap(const at::TensorBase&)
+  PyObject* (*wrap)(Handle);                  // THPVariable_Wrap(at::TensorBase&&)
 
   int32_t codes[static_cast<int>(DType::Count)];  // torch's number of each dtype, -1 where it has none
   DType dtypes[64];                               // and back
