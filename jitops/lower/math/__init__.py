@@ -1,11 +1,15 @@
-"""Vector math functions of our own: branch-free code that LLVM's loop vectoriser widens on every target."""
+"""Vector math functions of our own: branch-free code that LLVM's loop vectoriser widens on every target.
+
+`MATH` maps (primitive, dtype) to a function of a `Body` and the operands; each function's docstring names its method and its bound in
+units in the last place (ULP). Accuracy and speed are measured by tests/accuracy; docs/accuracy.md has the table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from jitops.lower.math import exponential, hyperbolic, logarithm, trigonometric
-from jitops.lower.math.code import Code
+from jitops.lower.math import exponential, hyperbolic, inverse, logarithm, trigonometric
+from jitops.lower.math.code import Code, widened
 from jitops.lower.scalar import Body, Expr
 
 Function = Callable[..., Expr]
@@ -20,18 +24,32 @@ def _on_body(function: Function) -> Function:
     return emit
 
 
-_FUNCTIONS: dict[tuple[str, str], Function] = {
-    ("exp", "float32"): exponential.exp_float32,
-    ("exp", "float64"): exponential.exp_float64,
-    ("log", "float32"): logarithm.log_float32,
-    ("log", "float64"): logarithm.log_float64,
-    ("tanh", "float32"): hyperbolic.tanh_float32,
-    ("tanh", "float64"): hyperbolic.tanh_float64,
-    ("sin", "float32"): trigonometric.sin_float32,
-    ("cos", "float32"): trigonometric.cos_float32,
-    ("sin", "float64"): trigonometric.sin_float64,
-    ("cos", "float64"): trigonometric.cos_float64,
-    ("sigmoid", "float32"): exponential.sigmoid_float32,
+_FUNCTIONS: dict[str, tuple[Function, Function]] = {  # float32, float64
+    "exp": (exponential.exp_float32, exponential.exp_float64),
+    "exp2": (exponential.exp2_float32, exponential.exp2_float64),
+    "expm1": (widened(exponential.expm1_wide), exponential.expm1_float64),
+    "log": (logarithm.log_float32, logarithm.log_float64),
+    "log2": (widened(logarithm.log2_wide), logarithm.log2_float64),
+    "log10": (widened(logarithm.log10_wide), logarithm.log10_float64),
+    "log1p": (widened(logarithm.log1p_wide), logarithm.log1p_float64),
+    "sin": (trigonometric.sin_float32, trigonometric.sin_float64),
+    "cos": (trigonometric.cos_float32, trigonometric.cos_float64),
+    "tan": (trigonometric.tan_float32, trigonometric.tan_float64),
+    "asin": (widened(inverse.asin_wide), inverse.asin_float64),
+    "acos": (widened(inverse.acos_wide), inverse.acos_float64),
+    "atan": (widened(inverse.atan_wide), inverse.atan_float64),
+    "atan2": (widened(inverse.atan2_wide), inverse.atan2_float64),
+    "sinh": (widened(hyperbolic.sinh_wide), hyperbolic.sinh_float64),
+    "cosh": (widened(hyperbolic.cosh_wide), hyperbolic.cosh_float64),
+    "tanh": (hyperbolic.tanh_float32, hyperbolic.tanh_float64),
+    "asinh": (widened(inverse.asinh_wide), inverse.asinh_float64),
+    "acosh": (widened(inverse.acosh_wide), inverse.acosh_float64),
+    "atanh": (widened(inverse.atanh_wide), inverse.atanh_float64),
+    "sigmoid": (widened(exponential.sigmoid_wide), exponential.sigmoid_float64),
 }
 
-MATH: dict[tuple[str, str], Function] = {key: _on_body(f) for key, f in _FUNCTIONS.items()}
+MATH: dict[tuple[str, str], Function] = {
+    (name, dtype): _on_body(function)
+    for name, functions in _FUNCTIONS.items()
+    for dtype, function in zip(("float32", "float64"), functions, strict=True)
+}

@@ -186,6 +186,16 @@ def _literal(value: Expr | Number, dtype: str) -> Expr:
     return scalar.const(value, dtype) if isinstance(value, (int, float)) else value
 
 
+def quotient(c: Code, top: Expr, top_low: Expr, bottom: Expr, bottom_low: Expr) -> Expr:
+    """``(top + top_low) / (bottom + bottom_low)`` with one division, for quantities near 1."""
+    high, rest = c.ordered_sum(bottom, bottom_low)
+    inverse = c.div(1.0, high)
+    q = c.mul(c.add(top, top_low), inverse)
+    residual = c.fma(c.neg(q), high, top)
+    residual = c.add(residual, c.fma(c.neg(q), rest, top_low))
+    return c.fma(residual, inverse, q)
+
+
 def widened(
     function: Callable[[Code, Expr], Expr],
 ) -> Callable[[Code, Expr], Expr]:

@@ -6,7 +6,7 @@ in the reduction; polynomials by the Remez exchange with rounded coefficients. `
 
 from __future__ import annotations
 
-from jitops.lower.math.code import Code, widened
+from jitops.lower.math.code import Code
 from jitops.lower.scalar import Expr
 
 LOG2_E = 1.4426950408889634
@@ -68,6 +68,11 @@ def exp_float64(c: Code, x: Expr) -> Expr:
     """e**x in float64, polynomial of degree 11 with a compensated last step; below 0.6 ULP."""
     x = c.clamp(x, -746.0, 710.0)
     r, r_low, n_bits = reduce_by_ln2(c, x, biases=2)
+    return exp_of_reduced(c, r, r_low, n_bits)
+
+
+def exp_of_reduced(c: Code, r: Expr, r_low: Expr, n_bits: Expr) -> Expr:
+    """``2**n exp(r + r_low)`` in float64, rounded once; n with two biases in the low bits of ``n_bits``."""
     tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
     total, error = c.ordered_sum(1.0, r)
     return c.scale_by_power(c.add(total, c.add(error, tail)), n_bits)
@@ -81,10 +86,76 @@ def exp_kernel(c: Code, x: Expr) -> Expr:
     return c.mul(one, c.power_of_two(n_bits, "float64"))
 
 
-def _sigmoid_wide(c: Code, x: Expr) -> Expr:
+def exp2_float32(c: Code, x: Expr) -> Expr:
+    """2**x in float32, polynomial of degree 6; below 0.9 ULP."""
+    x = c.clamp(x, -151.0, 129.0)
+    n, n_bits = c.round_scaled(x, 1.0, biases=2)
+    r = c.sub(x, n)
+    return c.scale_by_power(c.fma(r, c.polynomial(r, EXP2_32), 1.0), n_bits)
+
+
+def exp2_float64(c: Code, x: Expr) -> Expr:
+    """2**x in float64 through e**(r ln 2) with the product in two parts; below 0.6 ULP."""
+    x = c.clamp(x, -1076.0, 1025.0)
+    n, n_bits = c.round_scaled(x, 1.0, biases=2)
+    r, error = c.product(c.sub(x, n), LN2_64[0])
+    return exp_of_reduced(c, r, c.fma(c.sub(x, n), LN2_64[1], error), n_bits)
+
+
+def exp2_kernel(c: Code, x: Expr) -> Expr:
+    """2**x in float64 to 2^-27.5 for |x| < 1000: what float32 functions need."""
+    n, n_bits = c.round_scaled(x, 1.0)
+    r = c.sub(x, n)
+    return c.mul(c.fma(r, c.polynomial(r, EXP2_32), 1.0), c.power_of_two(n_bits, "float64"))
+
+
+def expm1_wide(c: Code, x: Expr) -> Expr:
+    """exp(x) - 1 of a float32, computed in float64 and rounded once; below 0.6 ULP."""
+    y = c.clamp(x, -110.0, 110.0)
+    n, n_bits = c.round_scaled(y, LOG2_E)
+    r = c.fma(n, -LN2_64[0], y)
+    power = c.power_of_two(n_bits, "float64")
+    near = c.fma(c.mul(r, r), c.polynomial(r, EXP_32), r)
+    return c.select(c.eq(x, 0.0), x, c.fma(near, power, c.sub(power, 1.0)))
+
+
+def expm1_float64(c: Code, x: Expr) -> Expr:
+    """exp(x) - 1 in float64: ``(2**n - 1) + 2**n (exp(r) - 1)`` with the sum compensated; below 0.7 ULP."""
+    y = c.clamp(x, -45.0, 710.0)
+    r, r_low, n_bits = reduce_by_ln2(c, y)
+    half = c.power_of_two(c.sub(n_bits, 1), "float64")  # 2**n / 2: 2**1024 is too large
+    less = c.sub(half, 0.5)
+    total = c.fma(half, r, less)
+    less_low = c.sub(c.sub(half, less), 0.5)
+    error = c.add(c.fma(half, r, c.sub(less, total)), less_low)
+    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
+    result = c.mul(c.add(total, c.fma(half, tail, error)), 2.0)
+    return c.select(c.lt(c.fabs(x), 2.0**-54), x, result)
+
+
+def sigmoid_wide(c: Code, x: Expr) -> Expr:
     """1 / (1 + exp(-x)) computed in float64 and rounded once; below 0.55 ULP."""
     e = exp_kernel(c, c.neg(c.clamp(x, -110.0, 110.0)))
     return c.div(1.0, c.add(e, 1.0))
 
 
-sigmoid_float32 = widened(_sigmoid_wide)
+def sigmoid_float64(c: Code, x: Expr) -> Expr:
+    """1 / (1 + exp(-x)) in float64 as exp(min(x, 0)) / (1 + exp(-|x|)), compensated; below 0.8 ULP."""
+    low = c.neg(c.fabs(c.clamp(x, -746.0, 746.0)))
+    r, r_low, n_bits = reduce_by_ln2(c, low, biases=2)
+    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
+    total, error = c.ordered_sum(1.0, r)
+    e, e_low = c.ordered_sum(total, c.add(error, tail))
+    # 1 + 2**n (e + e_low), then its inverse; n is at most 0, and a vanished 2**n does no harm.
+    scaled = c.scale_by_power(e, n_bits)
+    bottom, bottom_low = c.ordered_sum(1.0, scaled)
+    bottom_low = c.add(bottom_low, c.scale_by_power(e_low, n_bits))
+    positive = c.ge(x, 0.0)
+    top = c.select(positive, 1.0, e)
+    top_low = c.select(positive, 0.0, e_low)
+    inverse = c.div(1.0, bottom)
+    q = c.mul(top, inverse)
+    residual = c.add(c.fma(c.neg(q), bottom, top), c.fma(c.neg(q), bottom_low, top_low))
+    q = c.fma(residual, inverse, q)
+    small = c.scale_by_power(q, n_bits)
+    return c.select(positive, q, c.select(c.lt(x, 0.0), small, x))

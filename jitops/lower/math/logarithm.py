@@ -1,7 +1,8 @@
 """Logarithms: ``x = 2**k * (1 + f)``, a series in f or in ``s = f / (2 + f)``, and ``k ln 2`` added in two parts.
 
-Method: W. J. Cody and W. Waite (1980), ch. 5, and the argument ``f - (f^2/2 - s (f^2/2 + R(s^2)))`` of K.-C. Ng (fdlibm, 1993);
-polynomials by the Remez exchange with rounded coefficients.
+Method: W. J. Cody and W. Waite (1980), ch. 5, and the arrangement ``f - (f^2/2 - s (f^2/2 + R(s^2)))`` of
+K.-C. Ng (fdlibm, 1993); polynomials by the Remez exchange with rounded coefficients. The few leading bits of f
+join ``k ln 2``, whose head is short, so that their sum is exact.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from jitops.lower.scalar import Expr
 
 LN2_SPLIT_32 = (float.fromhex("0x1.62e4p-1"), float.fromhex("0x1.7f7d1cp-20"))  # 15 bits + rest
 LN2_SPLIT_64 = (float.fromhex("0x1.62e42fefa4p-1"), float.fromhex("-0x1.8432a1b0e2634p-43"))
+LOG10_2_SPLIT = (float.fromhex("0x1.34413509f6p-2"), float.fromhex("0x1.9fef311f12b36p-42"))
+LOG2_E = (float.fromhex("0x1.71547652b82fep+0"), float.fromhex("0x1.777d0ffda0d24p-56"))
+LOG10_E = (float.fromhex("0x1.bcb7b1526e50ep-2"), float.fromhex("0x1.95355baaafad3p-57"))
+SQRT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
 
 # (log(1 + f) - f + f^2/2) / f^3 on |f| <= 1/3; the error of log is below 2^-29.3.
 LOG_32 = (
@@ -25,7 +30,7 @@ LOG_32 = (
     -0.24999810755252838,
     0.3333333432674408,
 )
-# (log((1+s)/(1-s)) - 2s) / s^3 in s^2 on |s| <= 0.1716; the error of log is below 2^-59.4.
+# (log((1+s)/(1-s)) - 2s) / s^3 in s^2 on |s| <= 0.1716; the error of log is below 2^-59.4, 2^-37.6.
 LOG_64 = (
     0.14795862790739675,
     0.15314064219947132,
@@ -35,52 +40,167 @@ LOG_64 = (
     0.39999999999416413,
     0.6666666666666734,
 )
+LOG_KERNEL = (0.2358243284822216, 0.2853729461796083, 0.40000335394413333, 0.6666666564463403)
 
 
 def split_exponent(c: Code, x: Expr, lowest: float) -> tuple[Expr, Expr]:
-    """``x = 2**k * m`` with m in [lowest, 2 lowest), for x > 0: k and m as floats; subnormals included."""
+    """``x = 2**k * m`` with m in [lowest, 2 lowest), for normal x > 0: k and m as floats."""
     dtype = scalar.dtype_of(x)
     f = FORMATS[dtype]
-    scale = float(2 ** (f.mantissa + 1))
-    small = c.lt(x, f.tiny)
-    x = c.select(small, c.mul(x, scale), x)
-    lowest_bits = c.bits(scalar.const(lowest, dtype))
-    shift = c.sub(c.bits(x), lowest_bits)
+    bits = c.bits(x)
+    shift = c.sub(bits, c.bits(scalar.const(lowest, dtype)))
     k = c.shr(shift, f.mantissa)
-    m = c.bitcast(c.sub(c.bits(x), c.shl(k, f.mantissa)), dtype)
-    # The exponent through the rounding constant: AVX2 has no conversion from 64-bit integers.
-    k_float = c.sub(c.bitcast(c.add(k, c.bits(scalar.const(f.round_magic, dtype))), dtype), f.round_magic)
-    return c.sub(k_float, c.select(small, scalar.const(f.mantissa + 1.0, dtype), 0.0)), m
+    m = c.bitcast(c.sub(bits, c.shl(k, f.mantissa)), dtype)
+    if dtype == "float32":
+        return c.cast(k, dtype), m
+    # Through the rounding constant: AVX2 has no conversion from 64-bit integers.
+    planted = c.bitcast(c.add(k, c.bits(scalar.const(f.round_magic, dtype))), dtype)
+    return c.sub(planted, f.round_magic), m
 
 
-def log_specials(c: Code, x: Expr, result: Expr) -> Expr:
-    """-inf at zero, NaN below, inf at inf; NaN stays."""
+def split_any(c: Code, x: Expr, lowest: float) -> tuple[Expr, Expr]:
+    """As `split_exponent`, subnormals included."""
+    f = FORMATS[scalar.dtype_of(x)]
+    small = c.lt(x, f.tiny)
+    k, m = split_exponent(c, c.select(small, c.mul(x, 2.0 ** (f.mantissa + 1)), x), lowest)
+    return c.select(small, c.sub(k, f.mantissa + 1.0), k), m
+
+
+def log_specials(c: Code, x: Expr, result: Expr, pole: float = 0.0) -> Expr:
+    """-inf at the pole, NaN below, inf at inf; NaN stays."""
     result = c.select(c.lt(x, float("inf")), result, x)
-    result = c.select(c.eq(x, 0.0), float("-inf"), result)
-    return c.select(c.lt(x, 0.0), float("nan"), result)
+    result = c.select(c.eq(x, pole), float("-inf"), result)
+    return c.select(c.lt(x, pole), float("nan"), result)
 
 
 def log_float32(c: Code, x: Expr) -> Expr:
-    """Natural logarithm in float32, degree 11 in f; below 0.7 ULP."""
-    high, low = LN2_SPLIT_32
-    k, m = split_exponent(c, x, float.fromhex("0x1.555556p-1"))
+    """Natural logarithm in float32, degree 11 in f; below 0.8 ULP."""
+    k, m = split_any(c, x, float.fromhex("0x1.555556p-1"))
     f = c.sub(m, 1.0)
-    square = c.mul(f, f)
-    tail = c.mul(square, c.fma(f, c.polynomial(f, LOG_32), -0.5))
-    total, error = c.ordered_sum(c.mul(k, high), f)
-    total = c.add(total, c.add(error, c.fma(k, low, tail)))
-    return log_specials(c, x, total)
+    head = c.sub(c.add(m, 191.0), 192.0)  # f to 16 bits after the point
+    tail = c.fma(c.mul(f, f), c.fma(f, c.polynomial(f, LOG_32), -0.5), c.sub(f, head))
+    total = c.fma(k, LN2_SPLIT_32[0], head)
+    return log_specials(c, x, c.add(total, c.fma(k, LN2_SPLIT_32[1], tail)))
+
+
+def _log_terms(c: Code, f: Expr) -> tuple[Expr, Expr, Expr]:
+    """``(s, t, -f/2)`` with log(1 + f) = f - f^2/2 + s t in float64, for 1 + f in [sqrt(1/2), sqrt(2))."""
+    s = c.div(f, c.add(f, 2.0))
+    z = c.mul(s, s)
+    minus_half = c.mul(f, -0.5)
+    square = c.neg(c.mul(minus_half, f))
+    return s, c.fma(z, c.polynomial(z, LOG_64), square), minus_half
+
+
+def log_mantissa(c: Code, f: Expr, f_low: Expr | None = None) -> tuple[Expr, Expr]:
+    """log(1 + f + f_low) in float64 as a head of 40 bits after the point, and the rest."""
+    head = c.sub(c.add(f, 6144.0), 6144.0)
+    rest = c.sub(f, head)
+    if f_low is not None:
+        rest = c.add(rest, c.fma(c.neg(f), f_low, f_low))
+    s, series, minus_half = _log_terms(c, f)
+    return head, c.fma(s, series, c.fma(minus_half, f, rest))
 
 
 def log_float64(c: Code, x: Expr) -> Expr:
-    """Natural logarithm in float64, seven terms in s^2; below 0.7 ULP."""
-    high, low = LN2_SPLIT_64
-    k, m = split_exponent(c, x, float.fromhex("0x1.6a09e667f3bcdp-1"))
+    """Natural logarithm in float64, seven terms in s^2; below 0.8 ULP."""
+    k, m = split_any(c, x, SQRT_HALF)
+    head, tail = log_mantissa(c, c.sub(m, 1.0))
+    total = c.fma(k, LN2_SPLIT_64[0], head)
+    return log_specials(c, x, c.add(total, c.fma(k, LN2_SPLIT_64[1], tail)))
+
+
+def _log_times(c: Code, m: Expr, factor: tuple[float, float]) -> tuple[Expr, Expr]:
+    """log(m) times a constant given in two parts, as a value and its error."""
     f = c.sub(m, 1.0)
+    s, series, minus_half = _log_terms(c, f)
+    high, low = c.ordered_sum(f, c.fma(s, series, c.mul(minus_half, f)))
+    product, error = c.product(high, factor[0])
+    return product, c.add(error, c.fma(high, factor[1], c.mul(low, factor[0])))
+
+
+def log2_float64(c: Code, x: Expr) -> Expr:
+    """Base-2 logarithm in float64; exact at powers of two, below 0.8 ULP."""
+    k, m = split_any(c, x, SQRT_HALF)
+    product, error = _log_times(c, m, LOG2_E)
+    total, rest = c.ordered_sum(k, product)
+    return log_specials(c, x, c.add(total, c.add(rest, error)))
+
+
+def log10_float64(c: Code, x: Expr) -> Expr:
+    """Base-10 logarithm in float64; below 0.8 ULP."""
+    k, m = split_any(c, x, SQRT_HALF)
+    product, error = _log_times(c, m, LOG10_E)
+    total, rest = c.ordered_sum(c.mul(k, LOG10_2_SPLIT[0]), product)
+    return log_specials(c, x, c.add(total, c.add(rest, c.fma(k, LOG10_2_SPLIT[1], error))))
+
+
+def log1p_sum(c: Code, x: Expr, x_low: Expr | None = None, doublings: Expr | None = None) -> Expr:
+    """log(1 + x + x_low) + doublings ln 2 in float64 for -1 < x < inf."""
+    u, u_low = c.sum(1.0, x)
+    x_low = c.mul(u_low, 0.0) if x_low is None else x_low
+    k, m = split_exponent(c, u, SQRT_HALF)
+    one = c.bits(scalar.const(1.0, "float64"))
+    scale = c.bitcast(c.sub(one, c.sub(c.bits(u), c.bits(m))), "float64")
+    scaled_low = c.select(c.lt(u, 2.0**900), c.mul(c.add(u_low, x_low), scale), 0.0)
+    same = c.eq(k, 0.0)
+    f, f_low = c.select(same, x, c.sub(m, 1.0)), c.select(same, x_low, scaled_low)
+    head, tail = log_mantissa(c, f, f_low)
+    if doublings is not None:
+        k = c.add(k, doublings)
+    total = c.fma(k, LN2_SPLIT_64[0], head)
+    return c.add(total, c.fma(k, LN2_SPLIT_64[1], tail))
+
+
+def log1p_float64(c: Code, x: Expr) -> Expr:
+    """log(1 + x) in float64, the rounding error of 1 + x carried along; below 0.8 ULP."""
+    result = log_specials(c, x, log1p_sum(c, x), -1.0)
+    return c.select(c.eq(x, 0.0), x, result)
+
+
+def log_kernel(c: Code, x: Expr) -> Expr:
+    """log(x) in float64 to 2^-37 for normal x > 0: what float32 functions need."""
+    k, m = split_exponent(c, x, SQRT_HALF)
+    f = c.sub(m, 1.0)
+    return _log_kernel_sum(c, k, f)
+
+
+def _log_kernel_sum(c: Code, k: Expr, f: Expr, ln2: float = 0.6931471805599453, unit: float = 1.0) -> Expr:
     s = c.div(f, c.add(f, 2.0))
+    if unit != 1.0:
+        return c.fma(c.mul(s, unit), _log_kernel_series(c, s), c.mul(k, ln2))
+    return c.fma(s, _log_kernel_series(c, s), c.mul(k, ln2))
+
+
+def _log_kernel_series(c: Code, s: Expr) -> Expr:
     z = c.mul(s, s)
-    half_square = c.mul(c.mul(f, f), 0.5)
-    series = c.mul(z, c.polynomial(z, LOG_64))
-    tail = c.fma(s, c.add(half_square, series), c.fma(k, low, c.neg(half_square)))
-    total, error = c.ordered_sum(c.mul(k, high), f)
-    return log_specials(c, x, c.add(total, c.add(error, tail)))
+    return c.fma(z, c.polynomial(z, LOG_KERNEL), 2.0)
+
+
+def log2_kernel(c: Code, x: Expr) -> Expr:
+    """log2(x) in float64 to 2^-37 for normal x > 0; exact at powers of two."""
+    k, m = split_exponent(c, x, SQRT_HALF)
+    return _log_kernel_sum(c, k, c.sub(m, 1.0), 1.0, LOG2_E[0])
+
+
+def log1p_kernel(c: Code, x: Expr) -> Expr:
+    """log(1 + x) in float64 to 2^-37 for x > -1; NaN, -inf and inf where they belong."""
+    u = c.add(x, 1.0)
+    k, m = split_exponent(c, u, SQRT_HALF)
+    f = c.select(c.eq(k, 0.0), x, c.sub(m, 1.0))
+    return log_specials(c, x, _log_kernel_sum(c, k, f), -1.0)
+
+
+def log2_wide(c: Code, x: Expr) -> Expr:
+    """Base-2 logarithm of a float32, computed in float64 and rounded once; below 0.51 ULP."""
+    return log_specials(c, x, log2_kernel(c, x))
+
+
+def log10_wide(c: Code, x: Expr) -> Expr:
+    """Base-10 logarithm of a float32, computed in float64 and rounded once; below 0.51 ULP."""
+    return log_specials(c, x, c.mul(log_kernel(c, x), LOG10_E[0]))
+
+
+def log1p_wide(c: Code, x: Expr) -> Expr:
+    """log(1 + x) of a float32, computed in float64 and rounded once; below 0.51 ULP."""
+    return c.select(c.eq(x, 0.0), x, log1p_kernel(c, x))
