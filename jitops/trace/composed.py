@@ -15,7 +15,7 @@ from jitops.trace.tracer import Tracer
 from jitops.trace.ufunc import common_shape
 from jitops.trace.weak import Weak
 
-__all__ = ["HINTS", "MUTATING", "TABLE"]
+__all__ = ["MUTATING", "TABLE"]
 
 Rule = Callable[..., Any]
 
@@ -462,16 +462,4 @@ MUTATING: dict[str, Rule] = {
     "putmask": putmask,
     "fill_diagonal": fill_diagonal,
     "put": put,
-}
-
-HINTS: dict[str, Any] = {
-    "sort": "Sorting is not compiled yet: sort outside the op and pass the result.",
-    "argsort": "Sorting is not compiled yet: sort outside the op and pass the result.",
-    "median": "Sorting is not compiled yet: compute the median outside the op.",
-    "percentile": "Sorting is not compiled yet: compute it outside the op.",
-    "quantile": "Sorting is not compiled yet: compute it outside the op.",
-    "unique": "The result's shape depends on values: compute it outside the op.",
-    "nonzero": "The result's shape depends on values: use np.where(mask, x, other).",
-    "flatnonzero": "The result's shape depends on values: use np.where(mask, x, other).",
-    "argwhere": "The result's shape depends on values: use np.where(mask, x, other).",
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from jitops.graph.graph import Literal
 from jitops.graph.ops import kind_of
-from jitops.trace import complexes
+from jitops.trace.functions import room
 from jitops.trace.recorder import BOOL, FLOAT32, Recorder
 
 Rule = Callable[..., Any]
@@ -22,6 +22,19 @@ def _kind(x: Any) -> str:
 
 def _direct(op: str) -> Rule:
     return lambda f, *operands: f.emit(op, *operands)
+
+
+def _complex(name: str, *parameters: Any, **options: Any) -> Rule:
+    """A rule of `jitops.trace.complexes`, which is imported when the first one is used."""
+
+    def run(f: Recorder, *operands: Any) -> Any:
+        complexes = room("complexes")
+        rule = complexes.FUNCTIONS.get(name) or getattr(complexes, name)
+        if parameters:
+            rule = rule(*parameters, **options)
+        return rule(f, *operands)
+
+    return run
 
 
 def _by_kind(**rules: str | Rule) -> Rule:
@@ -190,7 +203,7 @@ def _compare(op: str) -> Rule:
 
 
 def _sign_test(flags: str) -> Rule:
-    return _by_kind(f=flags, c=complexes.test(flags), n=_constant(flags == "isfinite"))
+    return _by_kind(f=flags, c=_complex("test", flags), n=_constant(flags == "isfinite"))
 
 
 RULES: dict[str, Rule] = {
@@ -202,23 +215,23 @@ RULES: dict[str, Rule] = {
     "remainder": _direct("mod"),
     "fmod": _direct("fmod"),
     "divmod": _divmod,
-    "power": _by_kind(f="pow", c=complexes.power, n=_power_int),
-    "float_power": _by_kind(f="pow", c=complexes.power),
+    "power": _by_kind(f="pow", c=_complex("power"), n=_power_int),
+    "float_power": _by_kind(f="pow", c=_complex("power")),
     "negative": _direct("neg"),
     "positive": _same,
-    "absolute": _by_kind(f="abs", i="abs", c=complexes.absolute, n=_same),
+    "absolute": _by_kind(f="abs", i="abs", c=_complex("absolute"), n=_same),
     "fabs": _direct("abs"),
-    "rint": _by_kind(f="rint", c=complexes.by_part("rint"), n=_same),
+    "rint": _by_kind(f="rint", c=_complex("by_part", "rint"), n=_same),
     "floor": _by_kind(f="floor", n=_same),
     "ceil": _by_kind(f="ceil", n=_same),
     "trunc": _by_kind(f="trunc", n=_same),
-    "sign": _by_kind(c=complexes.sign, n="sign"),
+    "sign": _by_kind(c=_complex("sign"), n="sign"),
     "heaviside": _heaviside,
-    "conjugate": _by_kind(c=complexes.conjugate, n=_same),
+    "conjugate": _by_kind(c=_complex("conjugate"), n=_same),
     "square": _direct("square"),
     "reciprocal": _by_kind(
         f=lambda f, x: f.div(f.cast(Literal(1, x.type.dtype), x.type.dtype), x),
-        c=complexes.reciprocal,
+        c=_complex("reciprocal"),
         n=_reciprocal_int,
     ),
     "degrees": _scaled(180 / math.pi),
@@ -244,18 +257,18 @@ RULES: dict[str, Rule] = {
     "bitwise_count": _bitcount,
     "equal": _compare("eq"),
     "not_equal": _compare("ne"),
-    "less": _by_kind(c=complexes.ordered("lt", "lt"), n=_compare("lt")),
-    "less_equal": _by_kind(c=complexes.ordered("lt", "le"), n=_compare("le")),
-    "greater": _by_kind(c=complexes.ordered("gt", "gt"), n=_compare("gt")),
-    "greater_equal": _by_kind(c=complexes.ordered("gt", "ge"), n=_compare("ge")),
+    "less": _by_kind(c=_complex("ordered", "lt", "lt"), n=_compare("lt")),
+    "less_equal": _by_kind(c=_complex("ordered", "lt", "le"), n=_compare("le")),
+    "greater": _by_kind(c=_complex("ordered", "gt", "gt"), n=_compare("gt")),
+    "greater_equal": _by_kind(c=_complex("ordered", "gt", "ge"), n=_compare("ge")),
     "logical_and": _logical("and"),
     "logical_or": _logical("or"),
     "logical_xor": _logical("xor"),
     "logical_not": lambda f, x: f.invert(_truth(f, x)),
-    "maximum": _by_kind(c=complexes.extreme("gt"), n="maximum"),
-    "minimum": _by_kind(c=complexes.extreme("lt"), n="minimum"),
-    "fmax": _by_kind(c=complexes.extreme("gt", ignore_nan=True), n="fmax"),
-    "fmin": _by_kind(c=complexes.extreme("lt", ignore_nan=True), n="fmin"),
+    "maximum": _by_kind(c=_complex("extreme", "gt"), n="maximum"),
+    "minimum": _by_kind(c=_complex("extreme", "lt"), n="minimum"),
+    "fmax": _by_kind(c=_complex("extreme", "gt", ignore_nan=True), n="fmax"),
+    "fmin": _by_kind(c=_complex("extreme", "lt", ignore_nan=True), n="fmin"),
     "isnan": _sign_test("isnan"),
     "isinf": _sign_test("isinf"),
     "isfinite": _sign_test("isfinite"),
@@ -263,6 +276,24 @@ RULES: dict[str, Rule] = {
     "clip": _clip,
 }
 
+COMPLEX = frozenset(
+    [
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+    ]
+)
 FLOAT_UFUNCS = {
     "sqrt": "sqrt", "cbrt": "cbrt", "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log",
     "log2": "log2", "log10": "log10", "log1p": "log1p", "sin": "sin", "cos": "cos", "tan": "tan",
@@ -271,7 +302,6 @@ FLOAT_UFUNCS = {
 }  # fmt: skip
 
 for _name, _op in FLOAT_UFUNCS.items():
-    _complex_rule = complexes.FUNCTIONS.get(_name)
-    RULES[_name] = _by_kind(f=_op, **({"c": _complex_rule} if _complex_rule else {}))
+    RULES[_name] = _by_kind(f=_op, **({"c": _complex(_name)} if _name in COMPLEX else {}))
 
 COMPARISONS = frozenset(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"))

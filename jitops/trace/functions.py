@@ -2,43 +2,79 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from jitops.trace import (
-    composed,
-    creation,
-    linalg,
-    manipulation,
-    methods,
-    numpys,
-    reductions,
-    statistics,
-)
-from jitops.trace.manipulation import stacked
 from jitops.trace.masked import Masked
 from jitops.trace.raising import unsupported
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
 
-__all__ = [
-    "ATTRIBUTES",
-    "METHODS",
-    "SPECIAL_UFUNCS",
-    "TABLE",
-    "UFUNC_METHODS",
-    "VIEWS",
-    "dispatch",
-    "stacked",
-]
+__all__ = ["HINTS", "ROOMS", "dispatch", "find", "room", "rule_of"]
 
 Rule = Callable[..., Any]
 
-METHODS = methods.METHODS
-ATTRIBUTES = methods.ATTRIBUTES
-UFUNC_METHODS = reductions.UFUNC_METHODS
+# Which module has the rules of which functions; it is imported when the first one is called,
+# because a new process that finds its op in the cache must not wait for rules it does not use.
+ROOMS = {
+    "reductions": """
+        sum prod max amax min amin any all argmax argmin cumsum cumprod count_nonzero ptp
+    """,
+    "statistics": """
+        mean var std average nansum nanprod nancumsum nancumprod nanmean nanvar nanstd nanmax
+        nanmin nanargmax nanargmin
+    """,
+    "manipulation": """
+        reshape ravel transpose matrix_transpose linalg.matrix_transpose swapaxes moveaxis
+        rollaxis squeeze expand_dims broadcast_to broadcast_arrays diagonal linalg.diagonal diag
+        flip fliplr flipud rot90 atleast_1d atleast_2d atleast_3d array_split split vsplit hsplit
+        dsplit unstack real imag copy concatenate stack vstack row_stack hstack dstack
+        column_stack take repeat tile roll tril triu
+    """,
+    "composed": """
+        copyto putmask fill_diagonal put where clip round around select choose interp searchsorted
+        digitize convolve correlate pad nan_to_num allclose array_equal array_equiv piecewise
+        meshgrid kron block cross linalg.cross compress
+    """,
+    "linalg": """
+        dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
+        linalg.multi_dot linalg.matrix_power linalg.trace trace einsum
+    """,
+    "numpys": """
+        isclose sinc angle diff ediff1d gradient trapezoid trapz unwrap vander polyval polyadd
+        polysub polyder polyint fix isposinf isneginf iscomplex isreal cov corrcoef append
+        apply_along_axis apply_over_axes linalg.norm linalg.vector_norm linalg.matrix_norm i0
+        delete insert resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod
+        tril_indices_from triu_indices_from diag_indices_from diagflat ix_ shape ndim size
+        iscomplexobj isrealobj result_type can_cast common_type min_scalar_type may_share_memory
+        shares_memory
+    """,
+    "creation": """
+        zeros_like ones_like empty_like full_like linspace logspace geomspace
+    """,
+}
+
+HOME: dict[str, str] = {name: module for module, names in ROOMS.items() for name in names.split()}
+
+HINTS: dict[str, str] = {
+    "sort": "Sorting is not compiled yet: sort outside the op and pass the result.",
+    "argsort": "Sorting is not compiled yet: sort outside the op and pass the result.",
+    "median": "Sorting is not compiled yet: compute the median outside the op.",
+    "percentile": "Sorting is not compiled yet: compute it outside the op.",
+    "quantile": "Sorting is not compiled yet: compute it outside the op.",
+    "unique": "The result's shape depends on values: compute it outside the op.",
+    "nonzero": "The result's shape depends on values: use np.where(mask, x, other).",
+    "flatnonzero": "The result's shape depends on values: use np.where(mask, x, other).",
+    "argwhere": "The result's shape depends on values: use np.where(mask, x, other).",
+}
+
+
+def room(name: str) -> Any:
+    """A module of rules."""
+    return importlib.import_module(f"jitops.trace.{name}")
 
 
 def find(name: str) -> Any:
@@ -49,34 +85,36 @@ def find(name: str) -> Any:
     return found
 
 
-def _by_function(*tables: dict[str, Rule]) -> dict[Any, Rule]:
-    rules = ((find(name), rule) for table in tables for name, rule in table.items())
-    return {function: rule for function, rule in rules if function is not None}
+def name_of(func: Any) -> str:
+    """The name of a NumPy function, as in ``sum`` and ``linalg.norm``."""
+    package, _, module = (getattr(func, "__module__", None) or "numpy").partition(".")
+    name: str = func.__name__
+    if package != "numpy":
+        return f"{package}.{module}.{name}"
+    return f"{module}.{name}" if module else name
 
 
-VIEWS = _by_function(manipulation.VIEWS, linalg.VIEWS, composed.MUTATING)
-TABLE = _by_function(
-    creation.TABLE,
-    numpys.TABLE,
-    reductions.TABLE,
-    statistics.TABLE,
-    manipulation.TABLE,
-    linalg.TABLE,
-    composed.TABLE,
-)
-SPECIAL_UFUNCS = _by_function(linalg.UFUNCS)
-HINTS = _by_function(composed.HINTS)
-WAY_OUT = methods.WAY_OUT
+def rule_of(name: str) -> tuple[Rule | None, bool]:
+    """The rule of a function, and whether it gives views or writes (and so is never folded)."""
+    home = HOME.get(name)
+    if home is None:
+        return None, False
+    module = room(home)
+    for table in ("VIEWS", "MUTATING"):
+        rule = getattr(module, table, {}).get(name)
+        if rule is not None:
+            return rule, True
+    return module.TABLE[name], False
 
 
 def dispatch(t: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``func(*args, **kwargs)`` with a tracer among the arguments."""
-    view = VIEWS.get(func)
-    if view is not None:
-        return view(t, *args, **kwargs)
-    rule = TABLE.get(func)
+    name = name_of(func)
+    rule, live = rule_of(name)
     if rule is None:
-        raise _unsupported(func)
+        raise _unsupported(name)
+    if live:
+        return rule(t, *args, **kwargs)
     if any(type(a) is Masked for a in args):
         return NotImplemented
     if kwargs.get("out") is None:
@@ -87,10 +125,9 @@ def dispatch(t: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     return rule(t, *args, **kwargs)
 
 
-def _unsupported(func: Any) -> Exception:
-    module = (getattr(func, "__module__", "") or "numpy").replace("numpy", "np", 1)
-    hint = HINTS.get(func, "Compute it outside the op and pass the result as an argument.")
-    return unsupported(f"{module}.{func.__name__} is not supported in a traced function", str(hint))
+def _unsupported(name: str) -> Exception:
+    hint = HINTS.get(name, "Compute it outside the op and pass the result as an argument.")
+    return unsupported(f"np.{name} is not supported in a traced function", hint)
 
 
 class _UnknownError(Exception):

@@ -13,15 +13,13 @@ import functools
 import importlib
 import sys
 import threading
-from collections.abc import Callable
 from contextvars import ContextVar
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
-from jitops.trace.creation import MAKERS
-from jitops.trace.numpys import Broadcast, Converter
+from jitops.trace.functions import room
 from jitops.trace.promotion import DTYPES
 from jitops.trace.raising import unsupported
 
@@ -62,28 +60,32 @@ def _from_inside() -> bool:
     return name.startswith(OWN)
 
 
-def _maker(original: Any, rule: Callable[..., Any]) -> tuple[Any, Any]:
+def _maker(name: str, original: Any) -> tuple[Any, Any]:
     """The wrapper for NumPy's attribute, and the one for rebound names, which asks no caller."""
 
     @functools.wraps(original, updated=())
     def direct(*args: Any, **kwargs: Any) -> Any:
         trace = ACTIVE.get()
-        return original(*args, **kwargs) if trace is None else rule(trace, *args, **kwargs)
+        if trace is None:
+            return original(*args, **kwargs)
+        return room("creation").MAKERS[name](trace, *args, **kwargs)
 
     @functools.wraps(original, updated=())
     def attribute(*args: Any, **kwargs: Any) -> Any:
         trace = ACTIVE.get()
         if trace is None or _from_inside():
             return original(*args, **kwargs)
-        return rule(trace, *args, **kwargs)
+        return room("creation").MAKERS[name](trace, *args, **kwargs)
 
     return attribute, direct
 
 
-def _bound(original: Any, kind: Any) -> Any:
+def _bound(original: Any, kind: str) -> Any:
     def run(*args: Any, **kwargs: Any) -> Any:
         trace = ACTIVE.get()
-        return original(*args, **kwargs) if trace is None else kind(trace, *args, **kwargs)
+        if trace is None:
+            return original(*args, **kwargs)
+        return getattr(room("numpys"), kind)(trace, *args, **kwargs)
 
     return run
 
@@ -92,7 +94,7 @@ def _internal() -> dict[Any, Any]:
     """Types of NumPy that its own Python functions call with arrays."""
     core = getattr(np, "_core", None)  # NumPy 2
     found = getattr(getattr(core, "_multiarray_umath", None), "_array_converter", None)
-    return {np.broadcast: Broadcast} | ({} if found is None else {found: Converter})
+    return {np.broadcast: "Broadcast"} | ({} if found is None else {found: "Converter"})
 
 
 def _random(name: str, original: Any) -> Any:
@@ -108,14 +110,47 @@ def _random(name: str, original: Any) -> Any:
     return run
 
 
+# The functions of `jitops.trace.creation`, by name: it is imported when the first one is called.
+CREATORS = [
+    "broadcast",
+    "zeros",
+    "ones",
+    "empty",
+    "full",
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "full_like",
+    "arange",
+    "eye",
+    "identity",
+    "tri",
+    "indices",
+    "linspace",
+    "logspace",
+    "geomspace",
+    "array",
+    "asarray",
+    "asanyarray",
+    "ascontiguousarray",
+    "asfortranarray",
+    "asarray_chkfinite",
+    "hanning",
+    "hamming",
+    "blackman",
+    "bartlett",
+    "kaiser",
+]
+
+
 class Interception:
     """NumPy's attributes and their wrappers; entered by each trace, counted, undone by the last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._depth = 0
-        self.originals: dict[str, Any] = {n: getattr(np, n) for n in MAKERS if hasattr(np, n)}
-        makers = {n: _maker(f, MAKERS[n]) for n, f in self.originals.items()}
+        self.originals: dict[str, Any] = {n: getattr(np, n) for n in CREATORS if hasattr(np, n)}
+        makers = {n: _maker(n, f) for n, f in self.originals.items()}
         self.wrappers = {n: attribute for n, (attribute, _) in makers.items()}
         self.by_id = {id(self.originals[n]): direct for n, (_, direct) in makers.items()}
         self.by_id.update({id(attribute): direct for attribute, direct in makers.values()})

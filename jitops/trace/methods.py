@@ -10,7 +10,7 @@ import numpy as np
 from jitops.graph.types import strides_of
 from jitops.trace.manipulation import copied
 from jitops.trace.promotion import supported
-from jitops.trace.raising import branch
+from jitops.trace.raising import branch, unsupported
 from jitops.trace.tracer import Tracer
 
 Method = Callable[..., Any]
@@ -214,3 +214,21 @@ WAY_OUT = {
     "byteswap": "Do this outside of the op.",
     "partition": "Use np.sort outside of the op.",
 }
+
+
+def attribute(x: Tracer, name: str) -> Any:
+    """A method bound to the tracer, or an attribute; None for what ndarray does not have.
+
+    Raises UnsupportedError for the others that ndarray has.
+    """
+    method = METHODS.get(name)
+    if method is not None:
+        return lambda *args, **kwargs: method(x, *args, **kwargs)
+    if name in ATTRIBUTES:
+        return ATTRIBUTES[name](x)
+    if hasattr(np.ndarray, name):
+        raise unsupported(
+            f"ndarray.{name} is not supported in a traced function",
+            WAY_OUT.get(name, "Compute it outside the op, or use a NumPy function."),
+        )
+    return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from jitops.graph.graph import Atom, Literal, Var
 from jitops.graph.types import ArrayType
-from jitops.trace import functions, indexing, ufunc
+from jitops.trace import functions, ufunc
 from jitops.trace.promotion import contains_traced, supported
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
 from jitops.trace.recorder import Recorder
@@ -44,12 +44,6 @@ class Param:
 
 class Trace(Recorder):
     """The state of tracing one call; the tracers refer to it."""
-
-    methods = functions.METHODS
-    attributes = functions.ATTRIBUTES
-    way_out = functions.WAY_OUT
-    special_ufuncs = functions.SPECIAL_UFUNCS
-    ufunc_methods = functions.UFUNC_METHODS
 
     __slots__ = ("captured", "done", "globals_named", "leaves", "params", "rebound")
 
@@ -133,6 +127,10 @@ class Trace(Recorder):
                 leaf.interval = (max(leaf.interval[0], low), min(leaf.interval[1], high))
                 return True
         return False
+
+    def attribute(self, x: Tracer, name: str) -> Any:
+        """A method or attribute of ndarray that is not the tracer's own, or None."""
+        return functions.room("methods").attribute(x, name)
 
     def argument_of(self, x: Tracer) -> str:
         """The name of the argument that this tracer is, or an empty string."""
@@ -222,7 +220,7 @@ class Trace(Recorder):
         if isinstance(x, np.ndarray):
             return self.capture(x) if x.ndim else self.wrap_known(x.copy())
         if kind in (list, tuple) and contains_traced(x):
-            return functions.stacked(self, x)  # type: ignore[no-any-return]
+            return functions.room("manipulation").stacked(self, x)  # type: ignore[no-any-return]
         value = x if isinstance(x, np.generic) else np.asarray(x)
         supported(value.dtype, f"an operand of type {type(x).__name__}")
         return self.wrap_known(value)
@@ -246,11 +244,11 @@ class Trace(Recorder):
 
     def getitem(self, x: Tracer, key: Any) -> Any:
         """``x[key]``."""
-        return indexing.getitem(self, x, key)
+        return functions.room("indexing").getitem(self, x, key)
 
     def setitem(self, x: Tracer, key: Any, value: Any) -> None:
         """``x[key] = value``."""
-        indexing.setitem(self, x, key, value)
+        functions.room("indexing").setitem(self, x, key, value)
 
     def power(self, x: Any, y: Any) -> Any:
         """``x ** y``; a runtime exponent of one half is a square root, as in NumPy's operator."""

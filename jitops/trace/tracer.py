@@ -241,19 +241,10 @@ class Tracer:
         self.seen(Part(self.type, "imag"))[...] = value
 
     def __getattr__(self, name: str) -> Any:
-        method = self.session.methods.get(name)
-        if method is not None:
-            return lambda *args, **kwargs: method(self, *args, **kwargs)
-        attribute = self.session.attributes.get(name)
-        if attribute is not None:
-            return attribute(self)
-        if hasattr(np.ndarray, name) and not name.startswith("__"):
-            raise unsupported(
-                f"ndarray.{name} is not supported in a traced function",
-                self.session.way_out.get(
-                    name, "Compute it outside the op, or use a NumPy function."
-                ),
-            )
+        if not name.startswith("__") or name == "__array_wrap__":
+            found = self.session.attribute(self, name)
+            if found is not None:
+                return found
         raise AttributeError(f"'numpy.ndarray' object has no attribute {name!r}")
 
     # --- views ----------------------------------------------------------------------------------

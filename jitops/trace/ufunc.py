@@ -9,6 +9,7 @@ import numpy as np
 
 from jitops.graph.graph import Atom, Literal
 from jitops.trace.elementwise import COMPARISONS, RULES
+from jitops.trace.functions import room
 from jitops.trace.masked import Masked
 from jitops.trace.raising import NeedsStatic, listed, misfit, unsupported
 from jitops.trace.recorder import BOOL, FLOAT64, INT64
@@ -27,14 +28,21 @@ def dispatch(
         if type(x) is Masked:
             return NotImplemented  # its own protocol goes on
     if method == "__call__":
-        special = t.special_ufuncs.get(ufunc)
-        if special is not None:
-            return special(t, *inputs, **kwargs)
+        if ufunc.signature is not None:
+            return _products(ufunc)(t, *inputs, **kwargs)
         return call(t, ufunc, inputs, **kwargs)
-    handler = t.ufunc_methods.get(method)
+    handler = room("reductions").UFUNC_METHODS.get(method)
     if handler is None:
         raise unsupported(f"np.{ufunc.__name__}.{method} is not supported in a traced function")
     return handler(t, ufunc, *inputs, **kwargs)
+
+
+def _products(ufunc: Any) -> Any:
+    """The rule of matmul and the like."""
+    rule = room("linalg").UFUNCS.get(ufunc.__name__)
+    if rule is None:
+        raise unsupported(f"np.{ufunc.__name__} is not supported in a traced function")
+    return rule
 
 
 def call(

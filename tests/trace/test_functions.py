@@ -6,7 +6,8 @@ from against_numpy import check
 from cases import CASES
 
 from jitops.trace.elementwise import RULES
-from jitops.trace.functions import TABLE, VIEWS
+from jitops.trace.functions import HOME, find, name_of, room, rule_of
+from jitops.trace.intercept import CREATORS
 
 NARROW = (np.dtype("float16"), np.dtype("float32"), np.dtype("complex64"))
 
@@ -20,4 +21,19 @@ def test_function_gives_numpys_result(name):
 
 
 def test_the_tables_cover_more_than_two_hundred_functions():
-    assert len({*TABLE, *VIEWS}) + len(RULES) >= 240
+    there = [name for name in HOME if find(name) is not None]
+    assert len(there) + len(RULES) >= 240
+
+
+def test_each_function_has_its_rule_where_the_list_of_rooms_says():
+    for name, home in HOME.items():
+        assert rule_of(name)[0] is not None, name
+        found = find(name)
+        assert found is None or name_of(found) == name
+        for table in ("VIEWS", "MUTATING", "TABLE"):
+            listed = set(getattr(room(home), table, {}))
+            assert listed <= {n for n, h in HOME.items() if h == home} | {"permute_dims", "concat"}
+
+
+def test_each_creation_function_is_intercepted():
+    assert set(CREATORS) == set(room("creation").MAKERS)
