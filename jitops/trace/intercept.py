@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-import threading
+from _thread import allocate_lock  # the threading module takes a millisecond to import
 from contextvars import ContextVar
 from types import CellType, FunctionType, ModuleType
 from typing import Any
@@ -147,7 +147,7 @@ class Interception:
     """NumPy's attributes and their wrappers; entered by each trace, counted, undone by the last."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._depth = 0
         self.originals: dict[str, Any] = {n: getattr(np, n) for n in CREATORS if hasattr(np, n)}
         makers = {n: _maker(n, f) for n, f in self.originals.items()}

@@ -82,6 +82,16 @@ class Masked:
             return out[0]
         return self._same(result)
 
+    def _updated(self, ufunc: Any, other: Any) -> Masked:
+        """``x[mask] += other``: the result must fit the array, as in NumPy."""
+        result = ufunc(self.full(), self._operand(ufunc, other))
+        if not np.can_cast(result.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"Cannot cast ufunc {ufunc.__name__!r} output from {result.dtype!r} to"
+                f" {self.dtype!r} with casting rule 'same_kind'"
+            )
+        return self._same(result.astype(self.dtype))
+
     def _operand(self, ufunc: Any, x: Any) -> Any:
         if type(x) is Masked:
             if x.mask_atom is not self.mask_atom:
@@ -176,6 +186,7 @@ def _install(cls: Any) -> None:
     for name, ufunc in OPERATORS.items():
         setattr(cls, f"__{name}__", lambda self, other, ufunc=ufunc: ufunc(self, other))
         setattr(cls, f"__r{name}__", lambda self, other, ufunc=ufunc: ufunc(other, self))
+        setattr(cls, f"__i{name}__", lambda self, other, ufunc=ufunc: self._updated(ufunc, other))
     for name, (ufunc, _) in COMPARISONS.items():
         setattr(cls, f"__{name}__", lambda self, other, ufunc=ufunc: ufunc(self, other))
     for name, ufunc in UNARY.items():
