@@ -5,6 +5,7 @@ An `Op` is the native dispatcher (the way of a hit) joined to the pipeline (the 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, overload
@@ -137,7 +138,10 @@ class Op(Dispatcher):
         else:
             status = "missing"
             other = nearest(store, key)
-            differences = describe(key.diff(other)) if other is not None else []
+            if other is not None:
+                names = [param.name for param in traced.params]
+                differences = [_named(line, names) for line in describe(key.diff(other))]
+                differences.sort(key=lambda line: not line.startswith("arguments"))
         return Explanation(self.__name__, status, key.digest, str(traced.graph), differences)
 
     def reset(self) -> None:
@@ -195,6 +199,16 @@ class Op(Dispatcher):
         if bound.status != "known":
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
         return call, bound
+
+
+def _named(line: str, names: Sequence[str]) -> str:
+    """A difference in the arguments, with the parameter's name for its number."""
+
+    def name(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return names[number] + " " if number < len(names) and names[number] else found[0]
+
+    return re.sub(r"(?<=[:,] )(\d+) (?=\w+\[)", name, line)
 
 
 def _inside_trace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

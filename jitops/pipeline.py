@@ -103,11 +103,14 @@ def layout_of(array: Any) -> Shape | None:
 
 
 def key_of(traced: Traced, layouts: Sequence[Shape | None], runtime: Runtime) -> Key:
-    """The key of a traced call on this machine with this configuration."""
+    """The key of a traced call on this machine with this configuration.
+
+    Arguments go by number: what a function calls them does not change its code.
+    """
     arguments = []
     for number, (param, layout) in enumerate(zip(traced.params, layouts)):
         where = "C" if layout is None else f"strides {layout}"
-        line = f"{param.name or number} {param.var.type} {where}"
+        line = f"{number} {param.var.type} {where}"
         if param.low is not None or param.high is not None:
             line += f" in {param.low}..{param.high}"
         if number in traced.mutated:

@@ -70,6 +70,8 @@ class Spec:
 
     __slots__ = ("shape", "dtype")
 
+    __jitops_spec__ = True  # how the native dispatcher tells it from a static argument
+
     shape: Shape
     dtype: np.dtype[Any]
 
