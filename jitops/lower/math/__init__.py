@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jitops.lower.math import exponential, hyperbolic, inverse, logarithm, trigonometric
+from jitops.lower.math import exponential, hyperbolic, inverse, logarithm, power, special, trigonometric
 from jitops.lower.math.code import Code, widened
 from jitops.lower.scalar import Body, Expr
 
@@ -45,6 +45,11 @@ _FUNCTIONS: dict[str, tuple[Function, Function]] = {  # float32, float64
     "asinh": (widened(inverse.asinh_wide), inverse.asinh_float64),
     "acosh": (widened(inverse.acosh_wide), inverse.acosh_float64),
     "atanh": (widened(inverse.atanh_wide), inverse.atanh_float64),
+    "erf": (widened(special.erf_wide), special.erf_float64),
+    "erfc": (widened(special.erfc_wide), special.erfc_float64),
+    "cbrt": (widened(power.cbrt_wide), power.cbrt_float64),
+    "pow": (widened(power.pow_wide), power.pow_float64),
+    "hypot": (widened(power.hypot_wide), power.hypot_float64),
     "sigmoid": (widened(exponential.sigmoid_wide), exponential.sigmoid_float64),
 }
 
@@ -53,3 +58,5 @@ MATH: dict[tuple[str, str], Function] = {
     for name, functions in _FUNCTIONS.items()
     for dtype, function in zip(("float32", "float64"), functions, strict=True)
 }
+# Exact; the float64 remainder has quotients of 2098 bits and is left to the C library.
+MATH["fmod", "float32"] = _on_body(widened(power.fmod_wide))

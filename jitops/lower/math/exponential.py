@@ -33,6 +33,20 @@ EXP_64 = (
     0.16666666666666416,
     0.5000000000000011,
 )
+# The same with one more term, for expm1; below 2^-63.5.
+EXPM1_64 = (
+    2.097891160831623e-09,
+    2.5113983098405555e-08,
+    2.755706607864602e-07,
+    2.7557228602253485e-06,
+    2.4801587559581743e-05,
+    0.00019841269903394596,
+    0.0013888888888777832,
+    0.00833333333331389,
+    0.041666666666666824,
+    0.16666666666666688,
+    0.5,
+)
 # (2^r - 1) / r on |r| <= 1/2; the error is below 2^-27.5.
 EXP2_32 = (
     0.00015819531108718365,
@@ -68,14 +82,17 @@ def exp_float64(c: Code, x: Expr) -> Expr:
     """e**x in float64, polynomial of degree 11 with a compensated last step; below 0.6 ULP."""
     x = c.clamp(x, -746.0, 710.0)
     r, r_low, n_bits = reduce_by_ln2(c, x, biases=2)
-    return exp_of_reduced(c, r, r_low, n_bits)
-
-
-def exp_of_reduced(c: Code, r: Expr, r_low: Expr, n_bits: Expr) -> Expr:
-    """``2**n exp(r + r_low)`` in float64, rounded once; n with two biases in the low bits of ``n_bits``."""
     tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
     total, error = c.ordered_sum(1.0, r)
     return c.scale_by_power(c.add(total, c.add(error, tail)), n_bits)
+
+
+def exp_of_reduced(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr]:
+    """``exp(r + r_low)`` in float64 for |r| <= ln(2)/2 as a value and its error."""
+    r, r_low = c.ordered_sum(r, r_low)
+    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
+    total, error = c.ordered_sum(1.0, r)
+    return c.ordered_sum(total, c.add(error, tail))
 
 
 def exp_kernel(c: Code, x: Expr) -> Expr:
@@ -99,7 +116,8 @@ def exp2_float64(c: Code, x: Expr) -> Expr:
     x = c.clamp(x, -1076.0, 1025.0)
     n, n_bits = c.round_scaled(x, 1.0, biases=2)
     r, error = c.product(c.sub(x, n), LN2_64[0])
-    return exp_of_reduced(c, r, c.fma(c.sub(x, n), LN2_64[1], error), n_bits)
+    value, _ = exp_of_reduced(c, r, c.fma(c.sub(x, n), LN2_64[1], error))
+    return c.scale_by_power(value, n_bits)
 
 
 def exp2_kernel(c: Code, x: Expr) -> Expr:
@@ -128,8 +146,10 @@ def expm1_float64(c: Code, x: Expr) -> Expr:
     total = c.fma(half, r, less)
     less_low = c.sub(c.sub(half, less), 0.5)
     error = c.add(c.fma(half, r, c.sub(less, total)), less_low)
-    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
-    result = c.mul(c.add(total, c.fma(half, tail, error)), 2.0)
+    square, square_low = c.product(r, r)
+    total, more = c.ordered_sum(total, c.mul(c.mul(half, 0.5), square))
+    cubic = c.fma(c.mul(square, r), c.polynomial(r, EXPM1_64[:-1]), c.fma(square_low, 0.5, r_low))
+    result = c.mul(c.add(total, c.add(more, c.fma(half, cubic, error))), 2.0)
     return c.select(c.lt(c.fabs(x), 2.0**-54), x, result)
 
 
@@ -143,9 +163,7 @@ def sigmoid_float64(c: Code, x: Expr) -> Expr:
     """1 / (1 + exp(-x)) in float64 as exp(min(x, 0)) / (1 + exp(-|x|)), compensated; below 0.8 ULP."""
     low = c.neg(c.fabs(c.clamp(x, -746.0, 746.0)))
     r, r_low, n_bits = reduce_by_ln2(c, low, biases=2)
-    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
-    total, error = c.ordered_sum(1.0, r)
-    e, e_low = c.ordered_sum(total, c.add(error, tail))
+    e, e_low = exp_of_reduced(c, r, r_low)
     # 1 + 2**n (e + e_low), then its inverse; n is at most 0, and a vanished 2**n does no harm.
     scaled = c.scale_by_power(e, n_bits)
     bottom, bottom_low = c.ordered_sum(1.0, scaled)

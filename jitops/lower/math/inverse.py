@@ -7,6 +7,7 @@ value in two parts. Polynomials by the Remez exchange with rounded coefficients.
 
 from __future__ import annotations
 
+from jitops.lower import scalar
 from jitops.lower.math.code import Code
 from jitops.lower.math.logarithm import (
     LN2_SPLIT_64,
@@ -197,7 +198,8 @@ def atan2_float64(c: Code, y: Expr, x: Expr) -> Expr:
     """Angle of (x, y) in float64; below 0.8 ULP; C99's special cases."""
     near_y, near_x = _finite_quadrant(c, y, x)
     largest = c.select(c.gt(near_y, near_x), near_y, near_x)
-    scale = c.select(c.gt(largest, 2.0**900), 2.0**-100, c.select(c.lt(largest, 2.0**-800), 2.0**200, 1.0))
+    scale = c.select(c.lt(largest, 2.0**-800), 2.0**200, scalar.const(1.0, "float64"))
+    scale = c.select(c.gt(largest, 2.0**900), 2.0**-100, scale)
     head, tail = _atan_ratio(c, c.mul(near_y, scale), c.mul(near_x, scale), ATAN_64)
     left = c.lt(c.copysign(1.0, x), 0.0)
     turned, error = c.ordered_sum(2 * PI_HALF[0], c.neg(head))

@@ -97,7 +97,8 @@ def log_mantissa(c: Code, f: Expr, f_low: Expr | None = None) -> tuple[Expr, Exp
     head = c.sub(c.add(f, 6144.0), 6144.0)
     rest = c.sub(f, head)
     if f_low is not None:
-        rest = c.add(rest, c.fma(c.neg(f), f_low, f_low))
+        slope = c.fma(f, f, c.sub(1.0, f))  # 1 / (1 + f), nearly
+        rest = c.fma(f_low, slope, rest)
     s, series, minus_half = _log_terms(c, f)
     return head, c.fma(s, series, c.fma(minus_half, f, rest))
 
