@@ -22,26 +22,32 @@ constexpr int kMaxThreads = 1024;
 constexpr int kTasksPerThread = 4;      // when the kernel leaves the number to us
 constexpr int kMaxTasks = 0xffff;
 constexpr auto kSpin = std::chrono::microseconds(30);
+constexpr uint64_t kMoment = 300000;  // ticks, about 0.1 ms
 constexpr uint32_t kWaiting = 1u << 31;
 
 // Region of one caller.
-//   ticket: generation << 32 | tasks << 16 | next unclaimed. Written by the caller to publish, then only by CAS + 1. A task
-//           is claimed by the thread whose CAS succeeds; until that thread adds it to `done` the region stays open, so
-//           `task` and `data` are read after a claim only.
+//   ticket: generation << 32 | end << 16 | begin of the unclaimed tasks. Written by the caller to publish, then only by CAS:
+//           the caller claims the first, helpers the last, so that each finds its part of the data in its own cache the
+//           next time. Until the claiming thread adds its task to `done` the region stays open, so `task`, `data` and
+//           `tasks` are read after a claim only.
 //   seats:  generation << 32 | helpers that may still join. CAS by helpers, +1 when they leave, same generation only.
 //   done:   tasks finished, and kWaiting when the caller sleeps on it. Reset by the caller before it publishes.
 //   error:  first non-zero code; CAS from 0.
 //   busy:   1 while a caller owns the slot; taken by exchange, given back by a release store.
+//   started, left: clock ticks when the latest region began and ended; written by the owner, hints for everyone.
 //   launches: written by the owner, read by stats().
 struct alignas(64) Slot {
   std::atomic<uint64_t> ticket{0};
   std::atomic<uint64_t> seats{0};
   std::atomic<Task> task{nullptr};
   std::atomic<void*> data{nullptr};
+  std::atomic<uint32_t> tasks{0};
   alignas(64) std::atomic<uint32_t> done{0};
   std::atomic<int32_t> error{0};
   alignas(64) std::atomic<uint32_t> busy{0};
   std::atomic<uint64_t> launches{0};
+  std::atomic<uint64_t> started{0};
+  std::atomic<uint64_t> left{0};
 };
 
 struct Pool {
@@ -54,6 +60,7 @@ struct Pool {
   alignas(64) std::atomic<int32_t> active{0};  // threads inside regions: callers always, workers only below the budget
   alignas(64) std::atomic<int32_t> threads{0};  // budget; 0: not determined yet
   std::atomic<int32_t> workers{0};              // started; written under `starting`, read anywhere
+  std::atomic<uint32_t> used{0};                // slots ever taken are those below; only grows
   std::atomic<uint32_t> epoch{0};               // forks survived; written in the child while it has one thread
   std::mutex starting;                          // guards starting workers and the registration for fork
   bool registered = false;                      // guarded by `starting`
@@ -65,6 +72,18 @@ thread_local int t_depth = 0;     // regions this thread is inside of
 thread_local int t_limit = 0;     // set_thread_limit
 thread_local int t_op_limit = 0;  // OpLimit
 thread_local unsigned t_slot = 0;  // slot used last
+
+// A clock for hints: about 2 to 4 ticks a nanosecond on x86-64; scaled to 3 elsewhere.
+uint64_t ticks() {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+  uint64_t count, frequency;
+  asm volatile("mrs %0, cntvct_el0" : "=r"(count));
+  asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
+  return count * (3000000000u / frequency);
+#endif
+}
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -98,29 +117,29 @@ bool spin_while(F blocked) {
 }
 
 uint32_t generation_of(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
-uint32_t tasks_of(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 16) & kMaxTasks; }
-uint32_t next_of(uint64_t ticket) { return static_cast<uint32_t>(ticket) & kMaxTasks; }
+uint32_t end_of(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 16) & kMaxTasks; }
+uint32_t begin_of(uint64_t ticket) { return static_cast<uint32_t>(ticket) & kMaxTasks; }
+bool has_work(uint64_t ticket) { return begin_of(ticket) < end_of(ticket); }
 
-bool has_work(const Slot& slot) {
-  const uint64_t ticket = slot.ticket.load(std::memory_order_relaxed);
-  return next_of(ticket) < tasks_of(ticket);
-}
+enum class From { First, Last };
 
-// Claim the next task of this generation; -1 when there is none.
+// Claim a task of this generation; -1 when there is none.
+template <From from>
 int claim(Slot& slot, uint32_t generation) {
+  constexpr uint64_t step = from == From::First ? 1 : -(uint64_t{1} << 16);
   uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
-  while (generation_of(ticket) == generation && next_of(ticket) < tasks_of(ticket)) {
-    if (slot.ticket.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel,
+  while (generation_of(ticket) == generation && has_work(ticket)) {
+    if (slot.ticket.compare_exchange_weak(ticket, ticket + step, std::memory_order_acq_rel,
                                           std::memory_order_acquire)) {
-      return static_cast<int>(next_of(ticket));
+      return static_cast<int>(from == From::First ? begin_of(ticket) : end_of(ticket) - 1);
     }
   }
   return -1;
 }
 
-void run_task(Slot& slot, int index, uint32_t tasks) {
+void run_task(Slot& slot, int index) {
   if (slot.error.load(std::memory_order_relaxed) != 0) return;
-  Env env{nullptr, static_cast<int32_t>(tasks)};
+  Env env{nullptr, static_cast<int32_t>(slot.tasks.load(std::memory_order_relaxed))};
   const Task task = slot.task.load(std::memory_order_relaxed);
   const int code = task(index, &env, slot.data.load(std::memory_order_relaxed));
   int32_t none = 0;
@@ -128,8 +147,9 @@ void run_task(Slot& slot, int index, uint32_t tasks) {
 }
 
 // Account for finished tasks; whoever finishes the last one wakes a sleeping caller.
-void finish_tasks(Slot& slot, uint32_t count, uint32_t tasks) {
+void finish_tasks(Slot& slot, uint32_t count) {
   if (count == 0) return;
+  const uint32_t tasks = slot.tasks.load(std::memory_order_relaxed);  // before the region may close
   const uint32_t before = slot.done.fetch_add(count, std::memory_order_acq_rel);
   if ((before & kWaiting) != 0 && (before & ~kWaiting) + count == tasks) {
     futex_wake(slot.done, 1);
@@ -151,9 +171,22 @@ void leave_seat(Slot& slot, uint32_t generation) {
   }
 }
 
+// Callers that ended a region a moment ago and probably begin the next one now: their cores are not free.
+int resting_callers() {
+  const uint64_t now = ticks();
+  const unsigned used = g_pool.used.load(std::memory_order_relaxed);
+  int resting = 0;
+  for (unsigned i = 0; i < used; ++i) {
+    const Slot& slot = g_pool.slots[i];
+    const bool busy = slot.busy.load(std::memory_order_relaxed) != 0;
+    if (!busy && now - slot.left.load(std::memory_order_relaxed) < kMoment) ++resting;
+  }
+  return resting;
+}
+
 // A worker becomes active only below the budget.
 bool enter_budget() {
-  const int32_t budget = g_pool.threads.load(std::memory_order_relaxed);
+  const int32_t budget = g_pool.threads.load(std::memory_order_relaxed) - resting_callers();
   int32_t active = g_pool.active.load(std::memory_order_relaxed);
   while (active < budget) {
     if (g_pool.active.compare_exchange_weak(active, active + 1, std::memory_order_relaxed)) {
@@ -171,25 +204,34 @@ bool over_budget() {
 // Help with one region while it has tasks and the budget allows. True if any task was run.
 bool help(Slot& slot) {
   const uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
-  if (next_of(ticket) >= tasks_of(ticket)) return false;
+  if (!has_work(ticket)) return false;
   const uint32_t generation = generation_of(ticket);
   if (!take_seat(slot, generation)) return false;
   const uint32_t epoch = g_pool.epoch.load(std::memory_order_relaxed);
   uint32_t finished = 0;
-  for (int index; !over_budget() && (index = claim(slot, generation)) >= 0; ++finished) {
-    run_task(slot, index, tasks_of(ticket));
+  for (int index; !over_budget() && (index = claim<From::Last>(slot, generation)) >= 0; ++finished) {
+    run_task(slot, index);
     if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) pthread_exit(nullptr);
   }
   leave_seat(slot, generation);
-  finish_tasks(slot, finished, tasks_of(ticket));
+  finish_tasks(slot, finished);
   return finished != 0;
+}
+
+bool any_work() {
+  const unsigned used = g_pool.used.load(std::memory_order_relaxed);
+  for (unsigned i = 0; i < used; ++i) {
+    if (has_work(g_pool.slots[i].ticket.load(std::memory_order_relaxed))) return true;
+  }
+  return false;
 }
 
 // One look at all regions, starting at a place of the worker's own.
 bool help_somewhere(unsigned start) {
-  if (!enter_budget()) return false;
+  if (!any_work() || !enter_budget()) return false;
+  const unsigned used = g_pool.used.load(std::memory_order_relaxed);
   bool helped = false;
-  for (unsigned i = 0; i < kSlots; ++i) helped |= help(g_pool.slots[(start + i) % kSlots]);
+  for (unsigned i = 0; i < used; ++i) helped |= help(g_pool.slots[(start + i) % used]);
   g_pool.active.fetch_sub(1, std::memory_order_relaxed);
   return helped;
 }
@@ -288,6 +330,9 @@ Slot* take_slot() {
     if (slot.busy.load(std::memory_order_relaxed) == 0 &&
         slot.busy.exchange(1, std::memory_order_acquire) == 0) {
       t_slot = (t_slot + i) % kSlots;
+      unsigned used = g_pool.used.load(std::memory_order_relaxed);
+      while (used <= t_slot && !g_pool.used.compare_exchange_weak(used, t_slot + 1)) {
+      }
       return &slot;
     }
   }
@@ -305,6 +350,8 @@ uint32_t publish(Slot& slot, Task task, void* data, uint32_t tasks, int helpers)
   const uint64_t generation = generation_of(slot.ticket.load(std::memory_order_relaxed)) + 1u;
   slot.task.store(task, std::memory_order_relaxed);
   slot.data.store(data, std::memory_order_relaxed);
+  slot.tasks.store(tasks, std::memory_order_relaxed);
+  slot.started.store(ticks(), std::memory_order_relaxed);
   slot.done.store(0, std::memory_order_relaxed);
   slot.error.store(0, std::memory_order_relaxed);
   slot.launches.store(slot.launches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -329,12 +376,20 @@ void wait_done(Slot& slot, uint32_t tasks) {
   }
 }
 
-// After a region: cores are free again, and another caller's region may be short of helpers.
-void hand_over() {
-  g_pool.active.fetch_sub(1, std::memory_order_relaxed);
-  if (g_pool.active.load(std::memory_order_relaxed) == 0) return;
-  for (const Slot& slot : g_pool.slots) {
-    if (has_work(slot)) return wake_workers(1);
+// After a region: a core is free, and another caller's region may be short of helpers. Only one that has lasted a while
+// is worth waking a worker for.
+void hand_over(Slot& mine) {
+  const uint64_t now = ticks();
+  mine.left.store(now, std::memory_order_relaxed);
+  mine.busy.store(0, std::memory_order_release);
+  if (g_pool.active.fetch_sub(1, std::memory_order_relaxed) == 1) return;
+  const unsigned used = g_pool.used.load(std::memory_order_relaxed);
+  for (unsigned i = 0; i < used; ++i) {
+    const Slot& slot = g_pool.slots[i];
+    if (has_work(slot.ticket.load(std::memory_order_relaxed)) &&
+        now - slot.started.load(std::memory_order_relaxed) > kMoment) {
+      return wake_workers(1);
+    }
   }
 }
 
@@ -342,23 +397,22 @@ int run_region(Slot& slot, Task task, void* data, uint32_t tasks, int limit) {
   const uint32_t epoch = g_pool.epoch.load(std::memory_order_relaxed);
   const int active = g_pool.active.fetch_add(1, std::memory_order_relaxed) + 1;
   const uint32_t generation = publish(slot, task, data, tasks, limit - 1);
-  const int idle = g_pool.threads.load(std::memory_order_relaxed) - active;
+  const int idle = g_pool.threads.load(std::memory_order_relaxed) - active - resting_callers();
   if (idle > 0) wake_workers(std::min({idle, limit - 1, static_cast<int>(tasks) - 1}));
   ++t_depth;
   uint32_t finished = 0;
-  for (int index; (index = claim(slot, generation)) >= 0; ++finished) {
-    run_task(slot, index, tasks);
+  for (int index; (index = claim<From::First>(slot, generation)) >= 0; ++finished) {
+    run_task(slot, index);
     if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) {  // this is a forked child
       --t_depth;
       return -1;
     }
   }
   --t_depth;
-  finish_tasks(slot, finished, tasks);
+  finish_tasks(slot, finished);
   wait_done(slot, tasks);
   const int code = slot.error.load(std::memory_order_relaxed);
-  slot.busy.store(0, std::memory_order_release);
-  hand_over();
+  hand_over(slot);
   return code;
 }
 
