@@ -36,6 +36,10 @@ def where(t: Any, condition: Any, x: Any = None, y: Any = None, /) -> Any:
     return t.wrap(t.broadcast(t.emit("select", *atoms), shape))
 
 
+# The ufunc behind ndarray.clip; its module has a new name since NumPy 2.
+_CLIP: Any = (getattr(np, "_core", None) or np.core).umath.clip
+
+
 def clip(
     t: Any, a: Any, a_min: Any = NoValue, a_max: Any = NoValue, out: Any = None,
     *, min: Any = NoValue, max: Any = NoValue, **kwargs: Any,
@@ -49,7 +53,7 @@ def clip(
         return np.minimum(a, high, out=out, **kwargs)  # type: ignore[arg-type]
     if high is None:
         return np.maximum(a, low, out=out, **kwargs)
-    return np._core.umath.clip(a, low, high, out=out, **kwargs)  # type: ignore[attr-defined]
+    return _CLIP(a, low, high, out=out, **kwargs)
 
 
 def round_(t: Any, a: Any, decimals: int = 0, out: Any = None) -> Any:
@@ -324,6 +328,18 @@ def _as(x: Any, kind: Any) -> Any:
     return x if type(x) in (Tracer, Weak) or np.ndim(x) else kind(x)
 
 
+def isclose(
+    t: Any, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False
+) -> Any:
+    """``abs(a - b) <= atol + rtol * abs(b)``; infinities are close to themselves."""
+    x, y = t.operand(a), t.array(b)
+    if y.dtype.kind in "iub":
+        y = y.astype(result_dtype([y, 1.0]))
+    close = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y)) & np.isfinite(y)
+    close = close | np.equal(x, y)
+    return close | (np.isnan(x) & np.isnan(y)) if equal_nan else close
+
+
 def isclose_all(t: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
     """`np.allclose`: a traced bool."""
     return np.all(np.isclose(a, b, *args, **kwargs))
@@ -446,6 +462,7 @@ TABLE: dict[str, Rule] = {
     "pad": pad,
     "nan_to_num": nan_to_num,
     "allclose": isclose_all,
+    "isclose": isclose,
     "array_equal": array_equal,
     "array_equiv": array_equiv,
     "piecewise": piecewise,

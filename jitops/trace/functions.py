@@ -36,15 +36,15 @@ ROOMS = {
     """,
     "composed": """
         copyto putmask fill_diagonal put where clip round around select choose interp searchsorted
-        digitize convolve correlate pad nan_to_num allclose array_equal array_equiv piecewise
-        meshgrid kron block cross linalg.cross compress
+        digitize convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
+        piecewise meshgrid kron block cross linalg.cross compress
     """,
     "linalg": """
         dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
         linalg.multi_dot linalg.matrix_power linalg.trace trace einsum
     """,
     "numpys": """
-        isclose sinc angle diff ediff1d gradient trapezoid trapz unwrap vander polyval polyadd
+        sinc angle diff ediff1d gradient trapezoid trapz unwrap vander polyval polyadd
         polysub polyder polyint fix isposinf isneginf iscomplex isreal cov corrcoef append
         apply_along_axis apply_over_axes linalg.norm linalg.vector_norm linalg.matrix_norm i0
         delete insert resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod

@@ -134,7 +134,6 @@ FACTS = [
 ]
 
 NUMPYS = [
-    "isclose",
     "sinc",
     "angle",
     "diff",

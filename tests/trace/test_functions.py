@@ -16,6 +16,10 @@ NARROW = (np.dtype("float16"), np.dtype("float32"), np.dtype("complex64"))
 def test_function_gives_numpys_result(name):
     fn, args = CASES[name]
     narrow = "dtype" in name or any(getattr(a, "dtype", None) in NARROW for a in args)
+    if name.partition("-")[0] not in HOME and not hasattr(np, "unstack"):
+        pytest.skip("written for NumPy 2")
+    if find(name.partition("-")[0]) is None and name.partition("-")[0] in HOME:
+        pytest.skip("this NumPy does not have the function")
     half = any(getattr(a, "dtype", None) == np.float16 for a in args)
     check(fn, *args, rtol=1e-2 if half else 1e-5 if narrow else 1e-9)
 
