@@ -181,6 +181,8 @@ bool Flattener::grad_refused(PyObject* object, const TypeFacts& facts) {
 
 // The view behind `__dlpack__`; the capsule lives as long as the call.
 bool Flattener::exported(PyObject* object, dl::Tensor* view, bool* writable) {
+  call_.hold();
+  call_.owned.push_back(Ref::borrow(object));
   const Ref method(PyObject_GetAttrString(object, "__dlpack__"));
   if (!method) return false;
   const Ref empty(PyTuple_New(0));

@@ -96,7 +96,7 @@ bool Flattener::run(PyObject* const* args, size_t count, PyObject* keywords) {
 
 bool Flattener::run(PyObject* args, PyObject* kwargs) {
   const size_t count = static_cast<size_t>(PyTuple_GET_SIZE(args));
-  if (!run(&PyTuple_GET_ITEM(args, 0), count, nullptr)) return false;
+  if (!run(reinterpret_cast<PyTupleObject*>(args)->ob_item, count, nullptr)) return false;
   if (kwargs == nullptr || kwargs == Py_None) return true;
   PyObject *name, *value;
   for (Py_ssize_t at = 0; PyDict_Next(kwargs, &at, &name, &value);) {
@@ -199,6 +199,8 @@ bool Flattener::items(PyObject* object, TypeKind kind) {
 }
 
 bool Flattener::by_value(PyObject* object) {
+  if (!PyUnicode_CheckExact(object)) call_.hold();
+  const Ref alive = Ref::borrow(object);
   const Py_hash_t hash = PyObject_Hash(object);
   if (hash == -1) {
     if (!PyErr_ExceptionMatches(PyExc_TypeError)) return false;

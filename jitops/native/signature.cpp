@@ -36,9 +36,11 @@ inline bool objects_identical(const Entry& entry, const Call& call) {
   return true;
 }
 
-int matches(Entry* entry, const Call& call) {
+int matches(Entry* entry, Call& call) {
   if (!words_equal(*entry, call)) return 0;
   if (call.objects.size() == 0) return 1;
+  if (objects_identical(*entry, call)) return 1;
+  call.hold();
   ++entry->holders;  // == may run code that clears the table
   const int same = objects_equal(*entry, call);
   entry->release();
@@ -74,7 +76,7 @@ int Entry::visit(visitproc visit, void* arg) {
   return 0;
 }
 
-Entry* Table::lookup(const Call& call, uint64_t hash, bool* failed) {
+Entry* Table::lookup(Call& call, uint64_t hash, bool* failed) {
 restart:
   if (slots_.empty()) return nullptr;
   const size_t mask = slots_.size() - 1;
@@ -93,7 +95,7 @@ restart:
   return nullptr;
 }
 
-PyObject* Table::find(const Call& call) {
+PyObject* Table::find(Call& call) {
   Entry* entry = last_;
   if (entry == nullptr || !words_equal(*entry, call) || !objects_identical(*entry, call)) {
     bool failed = false;
@@ -105,7 +107,7 @@ PyObject* Table::find(const Call& call) {
   return entry->binding;
 }
 
-bool Table::insert(const Call& call, PyObject* binding) {
+bool Table::insert(Call& call, PyObject* binding) {
   const uint64_t hash = call.hash();
   bool failed = false;
   if (Entry* known = lookup(call, hash, &failed)) {

@@ -73,6 +73,7 @@ class Inline {
  public:
   T* begin() { return data_; }
   const T* begin() const { return data_; }
+  T* end() { return data_ + size_; }
   const T* end() const { return data_ + size_; }
   T& operator[](size_t i) { return data_[i]; }
   const T& operator[](size_t i) const { return data_[i]; }
@@ -112,7 +113,18 @@ struct Call {
   const TypeFacts* tensor = nullptr;  // kind of the first tensor of another library
   uint8_t matchable = kFits;             // false: some array is misaligned, byte-swapped or of a foreign dtype
   std::vector<Ref> owned;             // exports of `__dlpack__`, alive for the call
+  size_t held = 0;                    // leaves with a reference of our own
 
+  Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+  ~Call() {
+    for (size_t i = 0; i < held; ++i) Py_DECREF(leaves[i].object);
+  }
+  // Before code of others runs (a hash, a comparison, an export): it may take arguments out of their containers.
+  void hold() {
+    for (; held < leaves.size(); ++held) Py_INCREF(leaves[held].object);
+  }
   uint64_t hash() const;
 };
 
@@ -133,14 +145,14 @@ class Table {
  public:
   ~Table() { clear(); }
   // The binding for a call, a new reference; null without an error when unknown, null with an error when == raised.
-  PyObject* find(const Call& call);
-  bool insert(const Call& call, PyObject* binding);  // false with an error set
+  PyObject* find(Call& call);
+  bool insert(Call& call, PyObject* binding);  // false with an error set
   void clear();
   size_t size() const { return count_; }
   int visit(visitproc visit, void* arg);
 
  private:
-  Entry* lookup(const Call& call, uint64_t hash, bool* failed);
+  Entry* lookup(Call& call, uint64_t hash, bool* failed);
   void place(Entry* entry);
   void grow();
 

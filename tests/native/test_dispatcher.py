@@ -619,3 +619,25 @@ def test_threads_share_a_dispatcher(library: _native.Library) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_arguments_taken_away_during_a_call_are_survived(add16: _native.Binding) -> None:
+    class Emptying:
+        def __init__(self, box: list[Any]) -> None:
+            self.box = box
+
+        def __hash__(self) -> int:
+            self.box.clear()
+            return 7
+
+        def __eq__(self, other: object) -> bool:
+            self.box.clear()
+            return True
+
+    op = _native.Dispatcher("f", Misses(_native.Value("missed")), ("axis",), ("a", "axis"))
+    op.insert(([f32(), f32()], Emptying([])), None, add16)
+    for _ in range(20):
+        box: list[Any] = [f32(), f32()]
+        result = op(box, Emptying(box))
+        assert box == []
+        np.testing.assert_array_equal(result, 2 * f32())
