@@ -298,11 +298,13 @@ def _hazards(graph: Graph, stored: set[Var]) -> set[Var]:
         if eqn.op != "update" or not isinstance(eqn.inputs[1], Var):
             continue
         target, new = eqn.inputs
+        if new in stored or new not in definitions:
+            continue
         at = domain_index(new.type.shape)
         start, step = eqn.attrs["start"], eqn.attrs["step"]
         place = key_of(tuple(i * d + s for i, s, d in zip(at, start, step)))
-        others = dict.fromkeys(stored - {new} | {target})
+        others = dict.fromkeys(stored | {target})
         for read in reads(definitions, others, new, at):
             if read.var is target and (read.index is None or key_of(read.index) != place):
                 found.add(new)
-    return {var for var in found if var in definitions}
+    return found

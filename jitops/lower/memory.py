@@ -111,9 +111,14 @@ class _Placer:
             base, var = group.eqn.inputs[0], group.eqn.output
             if not isinstance(base, Var) or base not in self.home and base not in params:
                 continue
+            if base is group.eqn.inputs[1]:  # its elements move within the array
+                continue
             if base in params and self.written.get(base) is not allowed.get(base, base):
                 continue
             if base in results or self.last_read.get(base, -1) > self.home[var]:
+                continue
+            param = self.root(base)
+            if param in params and var in results and self.written.get(param) is not var:
                 continue
             self.owner[var] = base
             self.memory.in_place.add(var)

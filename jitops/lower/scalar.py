@@ -96,6 +96,8 @@ class Body:
         if isinstance(value, (tirx.Var, tirx.FloatImm, tirx.IntImm)):
             return value
         self._count += 1
+        if dtype_of(value) in _OTHER_SIGN and not name.startswith("at"):
+            value = _unseen(value)
         size = self._size(value)
         if size > _ANALYSED:
             value, size = self._hidden(value), 1
@@ -134,6 +136,22 @@ class Body:
     def block(self) -> Any:
         """The collected statements as one."""
         return self.stmts[0] if len(self.stmts) == 1 else st.SeqStmt(self.stmts)
+
+
+_INTEGERS = [f"int{n}" for n in (8, 16, 32, 64)]
+_OTHER_SIGN = {
+    **{name: f"u{name}" for name in _INTEGERS},
+    **{f"u{name}": name for name in _INTEGERS},
+}
+
+
+def _unseen(value: Expr) -> Expr:
+    """The same integer, of unknown range to TVM's analyser; no instruction to LLVM.
+
+    The analyser follows the ranges of bound integers, and fails where wrap-around takes one out of the dtype.
+    """
+    dtype = dtype_of(value)
+    return tirx.reinterpret(dtype, tirx.reinterpret(_OTHER_SIGN[dtype], value))
 
 
 def add(a: Expr, b: Expr) -> Expr:

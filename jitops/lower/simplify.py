@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import PRIMITIVES
 from jitops.lower.contractions import panel_form
@@ -64,12 +65,24 @@ def rewrite(graph: Graph, rules: dict[str, Rule]) -> Graph:
     for eqn in graph.eqns:
         eqn = Eqn(eqn.op, [_as_literal(read(a), builder, eqn) for a in eqn.inputs], eqn.outputs, eqn.attrs)
         rule = rules.get(eqn.op)
-        atom = rule(eqn, builder) if rule is not None else None
+        atom = _folded(eqn) or (rule(eqn, builder) if rule is not None else None)
         if atom is None:
             builder.append(eqn)
         else:
             renamed[eqn.output] = atom
     return Graph(graph.params, builder.eqns, [read(a) for a in graph.results])
+
+
+def _folded(eqn: Eqn) -> Literal | None:
+    """The value of a map equation of literals."""
+    constant = all(isinstance(a, Literal) for a in eqn.inputs)
+    if not constant or PRIMITIVES[eqn.op].kind != "map" or eqn.op == "bitcast":
+        return None
+    if eqn.op == "pow" and eqn.output.type.dtype.kind in "iu":
+        return None  # NumPy refuses negative exponents
+    with np.errstate(all="ignore"):
+        value = apply(eqn, [a.value for a in eqn.inputs if isinstance(a, Literal)])
+    return Literal(value[()], eqn.output.type.dtype)
 
 
 def _as_literal(atom: Atom, builder: Builder, eqn: Eqn) -> Atom:
