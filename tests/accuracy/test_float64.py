@@ -1,0 +1,97 @@
+"""Promises of the float64 math functions against mpmath: one unit in the last place, 1.5 for pow and erfc."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+import samples64
+from measure import BINARY, NAMES, NUMPY, exact, float64_error, kernel
+
+from jitops.lower.math import MATH
+
+BOUNDS = {"pow": 1.5, "erfc": 1.5}
+UNARY = tuple(name for name in NAMES if name not in BINARY and (name, "float64") in MATH)
+TWO = tuple(name for name in BINARY if (name, "float64") in MATH)
+SPECIAL = np.array(
+    [0.0, 1.0, 0.5, 2.0, 3.0, 0.25, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1e9]
+    + [2.0**53 + 2, 2.0**52 + 1, np.inf, np.nan]
+)
+SPECIAL = np.concatenate([SPECIAL, -SPECIAL])
+PLAIN = {
+    "erf": math.erf,
+    "erfc": math.erfc,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x)),
+}
+
+
+def worst(name: str, *arrays: np.ndarray) -> tuple[float, tuple[float, ...]]:
+    got = kernel(name, "float64")(*arrays)
+    largest: tuple[float, tuple[float, ...]] = (0.0, ())
+    for result, *args in zip(got, *arrays, strict=True):
+        error = float64_error(float(result), exact(name, *map(float, args)))
+        largest = max(largest, (error, tuple(map(float, args))))
+    return largest
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_random_and_hard_float64_are_within_the_bound(name: str) -> None:
+    error, at = worst(name, samples64.unary(name, 300))
+    assert error <= BOUNDS.get(name, 1.0), at
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", UNARY)
+def test_many_float64_are_within_the_bound(name: str) -> None:
+    error, at = worst(name, samples64.unary(name, 200_000, seed=7))
+    assert error <= BOUNDS.get(name, 1.0), at
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_pairs_of_float64_are_within_the_bound(name: str) -> None:
+    error, at = worst(name, *samples64.pairs(name, 300))
+    assert error <= BOUNDS.get(name, 1.0), at
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", TWO)
+def test_many_pairs_of_float64_are_within_the_bound(name: str) -> None:
+    error, at = worst(name, *samples64.pairs(name, 200_000, seed=7))
+    assert error <= BOUNDS.get(name, 1.0), at
+
+
+def same_kind(got: np.ndarray, want: np.ndarray) -> None:
+    """NaN, infinities and zeros agree exactly, with their signs; the rest to a few units."""
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
+    number = ~np.isnan(want)
+    np.testing.assert_array_equal(np.signbit(got)[number], np.signbit(want)[number])
+    np.testing.assert_array_equal(np.isinf(got), np.isinf(want))
+    np.testing.assert_array_equal((got == 0)[number], (want == 0)[number])
+    assert np.abs(got[number].view("i8") - want[number].view("i8")).max() <= 4
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_special_float64_values_are_exact(name: str) -> None:
+    with np.errstate(all="ignore"):
+        if name in PLAIN:
+            want = np.array([PLAIN[name](x) for x in np.clip(SPECIAL, -1e308, 1e308)])
+        else:
+            want = getattr(np, NUMPY.get(name, name))(SPECIAL)
+    same_kind(kernel(name, "float64")(SPECIAL), want)
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_all_pairs_of_special_float64_values_are_exact(name: str) -> None:
+    x, y = (np.ascontiguousarray(a.ravel()) for a in np.meshgrid(SPECIAL, SPECIAL))
+    with np.errstate(all="ignore"):
+        want = getattr(np, NUMPY.get(name, name))(x, y)
+    same_kind(kernel(name, "float64")(x, y), want)
+
+
+def test_the_reference_is_more_precise_than_what_it_judges() -> None:
+    with mpmath.workprec(400):
+        want = mpmath.atanh(mpmath.mpf(1e-300))
+    assert float64_error(1e-300, want) < 1e-10
+    assert float64_error(math.nextafter(1e-300, 1), want) == pytest.approx(1.0)
