@@ -55,7 +55,8 @@ class Report(ctypes.Structure):
     def __str__(self) -> str:
         text = f"max {self.worst:.4f} ULP at {self.at!r}, {self.at2!r}"
         if self.wrong:
-            text += f"; {self.wrong} wrong, as {self.wrong_got!r} at {self.wrong_at!r}, {self.wrong_at2!r}"
+            where = f"{self.wrong_at!r}, {self.wrong_at2!r}"
+            text += f"; {self.wrong} wrong, as {self.wrong_got!r} at {where}"
         return text
 
 
@@ -71,9 +72,8 @@ def reference() -> Any:
         command = [compiler, "-O2", "-std=gnu11", "-shared", "-fPIC", source, "-o", built, "-lm"]
         subprocess.run(command, check=True)
         library = ctypes.CDLL(str(built))
-    library.check_bits.argtypes = (
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_int64, ctypes.c_uint32, ctypes.c_void_p,
-    )  # fmt: skip
+    pointer, word = ctypes.c_void_p, ctypes.c_uint32
+    library.check_bits.argtypes = (pointer, ctypes.c_char_p, word, ctypes.c_int64, word, pointer)
     return library
 
 
@@ -84,9 +84,9 @@ class Kernel:
         self.name, self.dtype = name, dtype
         self.library = Library(link(compile_module(_module(name, dtype), _target())))
         self.address = self.library.symbol("kernel")
-        self.call = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * (arity(name) + 1), ctypes.c_int64)(
-            self.address
-        )
+        self.call = ctypes.CFUNCTYPE(
+            ctypes.c_int32, *[ctypes.c_void_p] * (arity(name) + 1), ctypes.c_int64
+        )(self.address)
 
     def __call__(self, *arrays: Any, out: Any = None) -> Any:
         out = np.empty_like(arrays[0]) if out is None else out
@@ -110,7 +110,9 @@ def _target() -> Any:
 
 def _module(name: str, dtype: str) -> Any:
     count, i = tirx.Var("count", "int64"), tirx.Var("i", "int64")
-    pointers = [tirx.Var(f"p{k}", ir.PointerType(ir.PrimType(dtype))) for k in range(arity(name) + 1)]
+    pointers = [
+        tirx.Var(f"p{k}", ir.PointerType(ir.PrimType(dtype))) for k in range(arity(name) + 1)
+    ]
     size = np.dtype(dtype).itemsize
     buffers = [
         tirx.decl_buffer((1 << 40,), dtype, p.name, data=p, data_alignment=size) for p in pointers
@@ -120,7 +122,12 @@ def _module(name: str, dtype: str) -> Any:
     body.emit(st.BufferStore(buffers[-1], MATH[name, dtype](body, *inputs), [i]))
     loop = st.For(i, tirx.IntImm("int64", 0), count, st.ForKind.SERIAL, body.block())
     declared = [st.DeclBuffer(b, data=p) for b, p in zip(buffers, pointers, strict=True)]
-    attrs = {"target": _target(), "calling_conv": 1, "global_symbol": "kernel", "tirx.noalias": True}
+    attrs = {
+        "target": _target(),
+        "calling_conv": 1,
+        "global_symbol": "kernel",
+        "tirx.noalias": True,
+    }
     function = tirx.PrimFunc(
         [*pointers, count],
         st.SeqStmt([*declared, loop, st.Return(tirx.IntImm("int32", 0))]),
@@ -131,7 +138,10 @@ def _module(name: str, dtype: str) -> Any:
 
 
 def float32_bits(name: str, stride: int, address: int | None) -> Report:
-    """Every ``stride``-th float32 through the kernel at ``address``, or through the C library if None."""
+    """Every ``stride``-th float32 through the kernel at ``address``.
+
+    Or through the C library if None.
+    """
     report = Report()
     count = 2**32 // stride
     assert not reference().check_bits(
@@ -184,7 +194,10 @@ def exact(name: str, *args: float) -> Any:
 
 
 def float64_error(got: float, want: Any) -> float:
-    """The distance of ``got`` from ``want`` in units in the last place of ``want``; inf for another kind."""
+    """The distance of ``got`` from ``want`` in units in the last place of ``want``.
+
+    Inf for another kind.
+    """
     with mpmath.workprec(200):
         if math.isnan(got) or (got and want and (got < 0) != (want < 0)):
             return math.inf

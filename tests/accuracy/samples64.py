@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# Nearest to a multiple of pi/2 of all float64 (Muller et al., Handbook of Floating-Point Arithmetic, 2010, ch. 11), and others close.
+# Nearest to a multiple of pi/2 of all float64 (Muller et al., Handbook of Floating-Point
+# Arithmetic, 2010, ch. 11), and others close.
 NEAR_MULTIPLES = (
     6381956970095103.0 * 2.0**797,
     5.319372648326541e255,
@@ -15,7 +16,8 @@ NEAR_MULTIPLES = (
     884279719003555.0,
     5.6371e15,
 )
-# Arguments whose results lie hardest by a rounding boundary (V. Lefevre and J.-M. Muller, 2001), and ends of ranges.
+# Arguments whose results lie hardest by a rounding boundary (V. Lefevre and J.-M. Muller, 2001),
+# and ends of ranges.
 HARD = (
     7.5417527749959590085206221e-10,
     1.9999999999999998,

@@ -1,4 +1,7 @@
-"""Promises of the float32 math functions: at most one unit in the last place, special values exact."""
+"""Promises of the float32 math functions.
+
+At most one unit in the last place, special values exact.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,21 @@ UNARY = tuple(name for name in NAMES if name not in BINARY and (name, "float32")
 TWO = tuple(name for name in BINARY if (name, "float32") in MATH)
 EVERY = 16381  # a prime: all exponents, and mantissas of all kinds
 SPECIAL = np.array(
-    [0.0, 1.0, 0.5, 2.0, 3.0, 0.25, 1e-45, 1.1754944e-38, 3.4028235e38, 1e9, 16777217.0, np.inf, np.nan],
+    [
+        0.0,
+        1.0,
+        0.5,
+        2.0,
+        3.0,
+        0.25,
+        1e-45,
+        1.1754944e-38,
+        3.4028235e38,
+        1e9,
+        16777217.0,
+        np.inf,
+        np.nan,
+    ],
     "f4",
 )
 SPECIAL = np.concatenate([SPECIAL, -SPECIAL])

@@ -1,4 +1,7 @@
-"""Promises of the float64 math functions against mpmath: one unit in the last place, 1.5 for pow and erfc."""
+"""Promises of the float64 math functions against mpmath.
+
+One unit in the last place, 1.5 for pow and erfc.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,22 @@ BOUNDS = {"pow": 1.5, "erfc": 1.5}
 UNARY = tuple(name for name in NAMES if name not in BINARY and (name, "float64") in MATH)
 TWO = tuple(name for name in BINARY if (name, "float64") in MATH)
 SPECIAL = np.array(
-    [0.0, 1.0, 0.5, 2.0, 3.0, 0.25, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 1e9]
-    + [2.0**53 + 2, 2.0**52 + 1, np.inf, np.nan]
+    [
+        0.0,
+        1.0,
+        0.5,
+        2.0,
+        3.0,
+        0.25,
+        5e-324,
+        2.2250738585072014e-308,
+        1.7976931348623157e308,
+        1000000000.0,
+        2.0**53 + 2,
+        2.0**52 + 1,
+        np.inf,
+        np.nan,
+    ]
 )
 SPECIAL = np.concatenate([SPECIAL, -SPECIAL])
 PLAIN = {

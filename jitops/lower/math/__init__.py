@@ -1,14 +1,25 @@
-"""Vector math functions of our own: branch-free code that LLVM's loop vectoriser widens on every target.
+"""Vector math functions of our own.
 
-`MATH` maps (primitive, dtype) to a function of a `Body` and the operands; each function's docstring names its method and its bound in
-units in the last place (ULP). Accuracy and speed are measured by tests/accuracy; docs/accuracy.md has the table.
+Branch-free code that LLVM's loop vectoriser widens on every target.
+
+`MATH` maps (primitive, dtype) to a function of a `Body` and the operands; each function's docstring
+names its method and its bound in units in the last place (ULP). Accuracy and speed are measured by
+tests/accuracy; docs/accuracy.md has the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from jitops.lower.math import exponential, hyperbolic, inverse, logarithm, power, special, trigonometric
+from jitops.lower.math import (
+    exponential,
+    hyperbolic,
+    inverse,
+    logarithm,
+    power,
+    special,
+    trigonometric,
+)
 from jitops.lower.math.code import Code, widened
 from jitops.lower.scalar import Body, Expr
 

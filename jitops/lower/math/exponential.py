@@ -1,7 +1,10 @@
-"""exp and its kin: Cody-Waite reduction by ln 2, a minimax polynomial, one scaling by a power of two.
+"""exp and its kin: Cody-Waite reduction by ln 2, a minimax polynomial.
 
-Method: W. J. Cody and W. Waite, "Software Manual for the Elementary Functions" (1980), ch. 6, with fused multiply-adds
-in the reduction; polynomials by the Remez exchange with rounded coefficients. ``x = n ln 2 + r``, ``|r| <= ln(2)/2``.
+One scaling by a power of two.
+
+Method: W. J. Cody and W. Waite, "Software Manual for the Elementary Functions" (1980), ch. 6, with
+fused multiply-adds in the reduction; polynomials by the Remez exchange with rounded coefficients.
+``x = n ln 2 + r``, ``|r| <= ln(2)/2``.
 """
 
 from __future__ import annotations
@@ -67,7 +70,10 @@ EXP2_32 = (
 
 
 def reduce_by_ln2(c: Code, x: Expr, biases: int = 1) -> tuple[Expr, Expr, Expr]:
-    """``x = n ln 2 + r + r_low`` in float64: r, r_low, and n (with so many exponent biases) in an integer's low bits."""
+    """``x = n ln 2 + r + r_low`` in float64.
+
+    R, r_low, and n (with so many exponent biases) in an integer's low bits.
+    """
     high, low = LN2_64
     n, n_bits = c.round_scaled(x, LOG2_E, biases)
     first = c.fma(n, -high, x)
@@ -146,7 +152,10 @@ def expm1_wide(c: Code, x: Expr) -> Expr:
 
 
 def expm1_float64(c: Code, x: Expr) -> Expr:
-    """exp(x) - 1 in float64: ``(2**n - 1) + 2**n (exp(r) - 1)`` with the sum compensated; below 0.7 ULP."""
+    """exp(x) - 1 in float64: ``(2**n - 1) + 2**n (exp(r) - 1)`` with the sum compensated.
+
+    Below 0.7 ULP.
+    """
     y = c.clamp(x, -45.0, 710.0)
     r, r_low, n_bits = reduce_by_ln2(c, y)
     half = c.power_of_two(c.sub(n_bits, 1), "float64")  # 2**n / 2: 2**1024 is too large
@@ -168,7 +177,10 @@ def sigmoid_wide(c: Code, x: Expr) -> Expr:
 
 
 def sigmoid_float64(c: Code, x: Expr) -> Expr:
-    """1 / (1 + exp(-x)) in float64 as exp(min(x, 0)) / (1 + exp(-|x|)), compensated; below 0.8 ULP."""
+    """1 / (1 + exp(-x)) in float64 as exp(min(x, 0)) / (1 + exp(-|x|)), compensated.
+
+    Below 0.8 ULP.
+    """
     low = c.neg(c.fabs(c.clamp(x, -746.0, 746.0)))
     r, r_low, n_bits = reduce_by_ln2(c, low, biases=2)
     e, e_low = exp_of_reduced(c, r, r_low)

@@ -1,8 +1,8 @@
 """Hyperbolic functions from ``cosh r`` and ``sinh r`` on a small interval and powers of two.
 
-With ``x = n ln 2 + r``: ``sinh x = A cosh r + B sinh r`` and ``cosh x = B cosh r + A sinh r`` where ``A = (2**n - 2**-n) / 2`` and
-``B = (2**n + 2**-n) / 2``, so that no cancelling difference of exponentials is ever formed. Polynomials by the Remez exchange with
-rounded coefficients.
+With ``x = n ln 2 + r``: ``sinh x = A cosh r + B sinh r`` and ``cosh x = B cosh r + A sinh r`` where
+``A = (2**n - 2**-n) / 2`` and ``B = (2**n + 2**-n) / 2``, so that no cancelling difference of
+exponentials is ever formed. Polynomials by the Remez exchange with rounded coefficients.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from jitops.lower.math.code import FLOAT64, Code, quotient
 from jitops.lower.math.exponential import EXP_32, LN2_32, LN2_64, LOG2_E, reduce_by_ln2
 from jitops.lower.scalar import Expr
 
-# (sinh(r) - r) / r^3 and (cosh(r) - 1 - r^2/2) / r^4 in r^2 on |r| <= ln(2)/2; below 2^-61.6, 2^-69.9.
+# (sinh(r) - r) / r^3 and (cosh(r) - 1 - r^2/2) / r^4 in r^2 on |r| <= ln(2)/2; below 2^-61.6,
+# 2^-69.9.
 SINH_64 = (
     2.5109318815184444e-08,
     2.7557243455043914e-06,
@@ -44,7 +45,10 @@ _EXP_TWICE_32 = tuple(q * 2.0 ** (6 - i) for i, q in enumerate(EXP_32))
 
 
 def tanh_float32(c: Code, x: Expr) -> Expr:
-    """tanh in float32: odd polynomial below 0.98, ``1 - 2 / (exp(2|x|) + 1)`` above; below 1 ULP."""
+    """Tanh in float32: odd polynomial below 0.98, ``1 - 2 / (exp(2|x|) + 1)`` above.
+
+    Below 1 ULP.
+    """
     magnitude = c.fabs(x)
     square = c.mul(x, x)
     small = c.fma(c.mul(square, magnitude), c.polynomial(square, TANH_32), magnitude)
@@ -68,7 +72,10 @@ def cosh_sinh_parts(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr]:
 
 
 def half_powers(c: Code, biased: Expr, halvings: int = 1) -> tuple[Expr, Expr, Expr, Expr]:
-    """``A = (2**n - 2**-n) / 2**halvings`` and ``B = (2**n + 2**-n) / 2**halvings`` for n >= 0, each as value and error."""
+    """Give ``A = (2**n - 2**-n) / 2**halvings``, ``B = (2**n + 2**-n) / 2**halvings`` for n >= 0.
+
+    Each as value and error.
+    """
     grow = c.power_of_two(c.sub(biased, halvings), "float64")
     shrink = c.power_of_two(c.sub(2 * FLOAT64.bias - halvings, biased), "float64")
     shrink = c.select(c.lt(grow, 2.0**60), shrink, 0.0)  # beyond, its bits may have wrapped
@@ -78,7 +85,7 @@ def half_powers(c: Code, biased: Expr, halvings: int = 1) -> tuple[Expr, Expr, E
 
 
 def tanh_float64(c: Code, x: Expr) -> Expr:
-    """tanh in float64 as a compensated quotient sinh / cosh; below 0.7 ULP."""
+    """Tanh in float64 as a compensated quotient sinh / cosh; below 0.7 ULP."""
     magnitude = c.fabs(x)
     magnitude = c.select(c.gt(magnitude, 22.0), 22.0, magnitude)
     r, r_low, biased = reduce_by_ln2(c, magnitude)
@@ -94,7 +101,7 @@ def tanh_float64(c: Code, x: Expr) -> Expr:
 
 
 def _sinh_cosh_float64(c: Code, magnitude: Expr) -> tuple[Expr, Expr]:
-    """sinh and cosh of 0 <= |x| <= 710.6, each divided by two."""
+    """Sinh and cosh of 0 <= |x| <= 710.6, each divided by two."""
     r, r_low, biased = reduce_by_ln2(c, magnitude)
     cosh_tail, sinh_tail = cosh_sinh_parts(c, r, r_low)
     a, a_low, b, b_low = half_powers(c, biased, halvings=2)
@@ -108,7 +115,7 @@ def _sinh_cosh_float64(c: Code, magnitude: Expr) -> tuple[Expr, Expr]:
 
 
 def sinh_float64(c: Code, x: Expr) -> Expr:
-    """sinh in float64; below 0.7 ULP."""
+    """Sinh in float64; below 0.7 ULP."""
     magnitude = c.fabs(x)
     bounded = c.select(c.gt(magnitude, 710.6), 710.6, magnitude)
     sinh, _ = _sinh_cosh_float64(c, bounded)
@@ -117,7 +124,7 @@ def sinh_float64(c: Code, x: Expr) -> Expr:
 
 
 def cosh_float64(c: Code, x: Expr) -> Expr:
-    """cosh in float64; below 0.7 ULP."""
+    """Cosh in float64; below 0.7 ULP."""
     magnitude = c.fabs(x)
     bounded = c.select(c.gt(magnitude, 710.6), 710.6, magnitude)
     _, cosh = _sinh_cosh_float64(c, bounded)
@@ -125,7 +132,10 @@ def cosh_float64(c: Code, x: Expr) -> Expr:
 
 
 def _sinh_cosh_kernel(c: Code, x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """``a, b, sinh r, cosh r`` in float64 to 2^-33, with sinh x = a cosh r + b sinh r, cosh x = b cosh r + a sinh r."""
+    """Give ``a, b, sinh r, cosh r`` in float64 to 2^-33, with sinh x = a cosh r + b sinh r.
+
+    Cosh x = b cosh r + a sinh r.
+    """
     x = c.clamp(x, -110.0, 110.0)
     n, biased = c.round_scaled(x, LOG2_E)
     r = c.fma(n, -LN2_64[0], x)
@@ -138,12 +148,12 @@ def _sinh_cosh_kernel(c: Code, x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
 
 
 def sinh_wide(c: Code, x: Expr) -> Expr:
-    """sinh of a float32, computed in float64 and rounded once; below 0.51 ULP."""
+    """Sinh of a float32, computed in float64 and rounded once; below 0.51 ULP."""
     a, b, sinh, cosh = _sinh_cosh_kernel(c, x)
     return c.copysign(c.fma(b, sinh, c.mul(a, cosh)), x)
 
 
 def cosh_wide(c: Code, x: Expr) -> Expr:
-    """cosh of a float32, computed in float64 and rounded once; below 0.51 ULP."""
+    """Cosh of a float32, computed in float64 and rounded once; below 0.51 ULP."""
     a, b, sinh, cosh = _sinh_cosh_kernel(c, x)
     return c.fma(a, sinh, c.mul(b, cosh))

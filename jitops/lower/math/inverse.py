@@ -1,8 +1,9 @@
 """Inverse trigonometric and hyperbolic functions.
 
-asin and acos: W. J. Cody and W. Waite (1980), ch. 10, with the square root carried in two parts. atan: reduction to
-|t| <= tan(pi/8) by one quotient, as in the Cephes library (S. L. Moshier, 1984). The hyperbolic ones through log1p of a
-value in two parts. Polynomials by the Remez exchange with rounded coefficients.
+asin and acos: W. J. Cody and W. Waite (1980), ch. 10, with the square root carried in two parts.
+atan: reduction to |t| <= tan(pi/8) by one quotient, as in the Cephes library (S. L. Moshier, 1984).
+The hyperbolic ones through log1p of a value in two parts. Polynomials by the Remez exchange with
+rounded coefficients.
 """
 
 from __future__ import annotations
@@ -72,8 +73,13 @@ ATAN_64 = (
 )
 
 
-def _asin_parts(c: Code, magnitude: Expr, coefficients: tuple[float, ...]) -> tuple[Expr, Expr, Expr]:
-    """Whether |x| > 1/2, and asin(t) as a value and its tail, where t is |x| or else sqrt((1 - |x|) / 2)."""
+def _asin_parts(
+    c: Code, magnitude: Expr, coefficients: tuple[float, ...]
+) -> tuple[Expr, Expr, Expr]:
+    """Whether |x| > 1/2, and asin(t) as a value and its tail.
+
+    Where t is |x| or else sqrt((1 - |x|) / 2).
+    """
     large = c.gt(magnitude, 0.5)
     z = c.select(large, c.fma(magnitude, -0.5, 0.5), c.mul(magnitude, magnitude))
     root = c.sqrt(z)
@@ -113,13 +119,19 @@ def _asin_kernel(c: Code, x: Expr) -> tuple[Expr, Expr, Expr]:
 
 
 def asin_wide(c: Code, x: Expr) -> Expr:
-    """Arc sine of a float32, computed in float64 and rounded once; below 0.51 ULP; NaN outside [-1, 1]."""
+    """Arc sine of a float32, computed in float64 and rounded once; below 0.51 ULP.
+
+    NaN outside [-1, 1].
+    """
     large, _, t = _asin_kernel(c, x)
     return c.copysign(c.select(large, c.fma(t, -2.0, PI_HALF[0]), t), x)
 
 
 def acos_wide(c: Code, x: Expr) -> Expr:
-    """Arc cosine of a float32, computed in float64 and rounded once; below 0.51 ULP; NaN outside [-1, 1]."""
+    """Arc cosine of a float32, computed in float64 and rounded once; below 0.51 ULP.
+
+    NaN outside [-1, 1].
+    """
     large, _, t = _asin_kernel(c, x)
     twice = c.add(t, t)
     far = c.select(c.lt(x, 0.0), c.sub(2 * PI_HALF[0], twice), twice)
@@ -177,7 +189,10 @@ def atan_wide(c: Code, x: Expr) -> Expr:
 
 
 def _finite_quadrant(c: Code, y: Expr, x: Expr) -> tuple[Expr, Expr]:
-    """|y| and |x| with infinities and double zeros replaced by finite values of the same direction."""
+    """|y| and |x| with infinities and double zeros replaced by finite values of the same.
+
+    Direction.
+    """
     y, x = c.fabs(y), c.fabs(x)
     y_far, x_far = c.eq(y, float("inf")), c.eq(x, float("inf"))
     near_y, near_x = c.select(x_far, 0.0, y), c.select(y_far, 0.0, x)
@@ -187,7 +202,10 @@ def _finite_quadrant(c: Code, y: Expr, x: Expr) -> tuple[Expr, Expr]:
 
 
 def atan2_wide(c: Code, y: Expr, x: Expr) -> Expr:
-    """Angle of (x, y) given as float32, computed in float64 and rounded once; below 0.51 ULP; C99's special cases."""
+    """Angle of (x, y) given as float32, computed in float64 and rounded once; below 0.51 ULP.
+
+    C99's special cases.
+    """
     angle = _atan_kernel(c, *_finite_quadrant(c, y, x))
     left = c.lt(c.copysign(1.0, x), 0.0)
     angle = c.select(left, c.sub(2 * PI_HALF[0], angle), angle)
@@ -220,7 +238,10 @@ def _root_sum(c: Code, w: Expr, w_low: Expr) -> tuple[Expr, Expr]:
 
 
 def asinh_float64(c: Code, x: Expr) -> Expr:
-    """Inverse sinh in float64 as log1p(|x| + (sqrt(1 + x^2) - 1)) with both sums in two parts; below 0.8 ULP."""
+    """Inverse sinh in float64 as log1p(|x| + (sqrt(1 + x^2) - 1)) with both sums in two parts.
+
+    Below 0.8 ULP.
+    """
     magnitude = c.fabs(x)
     large = c.gt(magnitude, 2.0**60)
     y = c.select(large, 1.0, magnitude)
@@ -236,7 +257,10 @@ def asinh_float64(c: Code, x: Expr) -> Expr:
 
 
 def acosh_float64(c: Code, x: Expr) -> Expr:
-    """Inverse cosh in float64 as log1p(t + sqrt(t (t + 2))), t = x - 1, in two parts; below 0.8 ULP; NaN below 1."""
+    """Inverse cosh in float64 as log1p(t + sqrt(t (t + 2))), t = x - 1, in two parts.
+
+    Below 0.8 ULP; NaN below 1.
+    """
     large = c.gt(x, 2.0**60)
     t = c.sub(c.select(large, 2.0, x), 1.0)
     sum_, sum_low = c.sum(t, c.add(c.mul(t, 0.0), 2.0))
@@ -252,7 +276,11 @@ def acosh_float64(c: Code, x: Expr) -> Expr:
 
 
 def atanh_float64(c: Code, x: Expr) -> Expr:
-    """Inverse tanh in float64: ``log((1 + x) / (1 - x)) / 2`` with ``s = (1 + x - 2**k (1 - x)) / (1 + x + 2**k (1 - x))``; below 0.8 ULP."""
+    """Inverse tanh in float64.
+
+    ``log((1 + x) / (1 - x)) / 2`` with ``s = (1 + x - 2**k (1 - x)) / (1 + x + 2**k (1 - x))``;
+    below 0.8 ULP.
+    """
     magnitude = c.fabs(x)
     up, up_low = c.ordered_sum(1.0, magnitude)
     down, down_low = c.ordered_sum(1.0, c.neg(magnitude))
@@ -290,14 +318,20 @@ def asinh_wide(c: Code, x: Expr) -> Expr:
 
 
 def acosh_wide(c: Code, x: Expr) -> Expr:
-    """Inverse cosh of a float32, computed in float64 and rounded once; below 0.51 ULP; NaN below 1."""
+    """Inverse cosh of a float32, computed in float64 and rounded once; below 0.51 ULP.
+
+    NaN below 1.
+    """
     t = c.sub(x, 1.0)
     root = c.sqrt(c.mul(t, c.add(t, 2.0)))
     return c.select(c.lt(x, 1.0), float("nan"), log1p_kernel(c, c.add(t, root)))
 
 
 def atanh_wide(c: Code, x: Expr) -> Expr:
-    """Inverse tanh of a float32, computed in float64 and rounded once; below 0.51 ULP; NaN beyond [-1, 1]."""
+    """Inverse tanh of a float32, computed in float64 and rounded once; below 0.51 ULP.
+
+    NaN beyond [-1, 1].
+    """
     magnitude = c.fabs(x)
     z = c.div(c.add(magnitude, magnitude), c.sub(1.0, magnitude))
     return c.copysign(c.mul(log1p_kernel(c, z), 0.5), x)

@@ -1,8 +1,10 @@
-"""Logarithms: ``x = 2**k * (1 + f)``, a series in f or in ``s = f / (2 + f)``, and ``k ln 2`` added in two parts.
+"""Logarithms: ``x = 2**k * (1 + f)``, a series in f or in ``s = f / (2 + f)``.
 
-Method: W. J. Cody and W. Waite (1980), ch. 5, and the arrangement ``f - (f^2/2 - s (f^2/2 + R(s^2)))`` of
-K.-C. Ng (fdlibm, 1993); polynomials by the Remez exchange with rounded coefficients. The few leading bits of f
-join ``k ln 2``, whose head is short, so that their sum is exact.
+And ``k ln 2`` added in two parts.
+
+Method: W. J. Cody and W. Waite (1980), ch. 5, and the arrangement ``f - (f^2/2 - s (f^2/2 +
+R(s^2)))`` of K.-C. Ng (fdlibm, 1993); polynomials by the Remez exchange with rounded coefficients.
+The few leading bits of f join ``k ln 2``, whose head is short, so that their sum is exact.
 """
 
 from __future__ import annotations
@@ -84,7 +86,10 @@ def log_float32(c: Code, x: Expr) -> Expr:
 
 
 def _log_terms(c: Code, f: Expr) -> tuple[Expr, Expr, Expr]:
-    """``(s, t, -f/2)`` with log(1 + f) = f - f^2/2 + s t in float64, for 1 + f in [sqrt(1/2), sqrt(2))."""
+    """``(s, t, -f/2)`` with log(1 + f) = f - f^2/2 + s t in float64, for 1 + f in [sqrt(1/2).
+
+    Sqrt(2)).
+    """
     s = c.div(f, c.add(f, 2.0))
     z = c.mul(s, s)
     minus_half = c.mul(f, -0.5)
@@ -166,7 +171,9 @@ def log_kernel(c: Code, x: Expr) -> Expr:
     return _log_kernel_sum(c, k, f)
 
 
-def _log_kernel_sum(c: Code, k: Expr, f: Expr, ln2: float = 0.6931471805599453, unit: float = 1.0) -> Expr:
+def _log_kernel_sum(
+    c: Code, k: Expr, f: Expr, ln2: float = 0.6931471805599453, unit: float = 1.0
+) -> Expr:
     s = c.div(f, c.add(f, 2.0))
     if unit != 1.0:
         return c.fma(c.mul(s, unit), _log_kernel_series(c, s), c.mul(k, ln2))

@@ -1,8 +1,9 @@
 """pow, cbrt, hypot and the float32 remainder.
 
-pow: the logarithm and its product with y in two parts each, as in P. T. P. Tang's and fdlibm's (K.-C. Ng, 1993) accounts, with the
-arithmetic of T. J. Dekker, "A floating-point technique for extending the available precision" (1971). cbrt: a guess from the exponent
-(W. Kahan, "Computing a real cube root", 1991), then division-free iterations for the inverse root.
+pow: the logarithm and its product with y in two parts each, as in P. T. P. Tang's and fdlibm's
+(K.-C. Ng, 1993) accounts, with the arithmetic of T. J. Dekker, "A floating-point technique for
+extending the available precision" (1971). cbrt: a guess from the exponent (W. Kahan, "Computing a
+real cube root", 1991), then division-free iterations for the inverse root.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from jitops.lower.math.exponential import exp2_kernel, exp_of_reduced, reduce_by
 from jitops.lower.math.logarithm import LN2_SPLIT_64, SQRT_HALF, log2_kernel, split_any
 from jitops.lower.scalar import Expr
 
-# ((log((1+s)/(1-s)) - 2s) / s^3 - 2/3) / s^2 in s^2 on |s| <= 0.1716; the error of log is below 2^-73.5.
+# ((log((1+s)/(1-s)) - 2s) / s^3 - 2/3) / s^2 in s^2 on |s| <= 0.1716; the error of log is below
+# 2^-73.5.
 POW_LOG = (
     0.11989169873612207,
     0.11674799716737118,
@@ -28,7 +30,10 @@ TWO_THIRDS = (2.0 / 3.0, float.fromhex("0x1.5555555555555p-55"))
 
 
 def pow_wide(c: Code, x: Expr, y: Expr) -> Expr:
-    """x**y of float32, as 2**(y log2 |x|) in float64 rounded once; below 0.7 ULP; C99's special cases."""
+    """x**y of float32, as 2**(y log2 |x|) in float64 rounded once; below 0.7 ULP.
+
+    C99's special cases.
+    """
     log = log2_kernel(c, c.fabs(x))
     exponent = c.clamp(c.mul(c.clamp(y, -(2.0**60), 2.0**60), log), -300.0, 300.0)
     return _pow_specials(c, x, y, exp2_kernel(c, exponent))
@@ -127,12 +132,18 @@ def cbrt_float64(c: Code, x: Expr) -> Expr:
 
 
 def hypot_wide(c: Code, x: Expr, y: Expr) -> Expr:
-    """sqrt(x^2 + y^2) of float32, computed in float64 and rounded once; below 0.51 ULP; inf beats NaN."""
+    """sqrt(x^2 + y^2) of float32, computed in float64 and rounded once; below 0.51 ULP.
+
+    Inf beats NaN.
+    """
     return _inf_first(c, x, y, c.sqrt(c.fma(x, x, c.mul(y, y))))
 
 
 def hypot_float64(c: Code, x: Expr, y: Expr) -> Expr:
-    """sqrt(x^2 + y^2) in float64, scaled by a power of two, squares in two parts; below 0.6 ULP; inf beats NaN."""
+    """sqrt(x^2 + y^2) in float64, scaled by a power of two, squares in two parts; below 0.6 ULP.
+
+    Inf beats NaN.
+    """
     x, y = c.fabs(x), c.fabs(y)
     swap = c.lt(x, y)
     high, low = c.select(swap, y, x), c.select(swap, x, y)

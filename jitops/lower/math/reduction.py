@@ -1,19 +1,23 @@
-"""Argument reduction for sin, cos and tan: turns of ``x`` and an exact remainder, for every finite x.
+"""Argument reduction for sin, cos and tan, for every finite x: turns and an exact remainder.
 
-Method: M. Payne and R. Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18 (1983): only a window of the bits of
-1/pi or 2/pi matters for a given exponent, since the higher ones contribute whole turns. The window is chosen by selects, because
-a gather from a table is slower.
+Method: M. Payne and R. Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18
+(1983): only a window of the bits of 1/pi or 2/pi matters for a given exponent, since the higher
+ones contribute whole turns. The window is chosen by selects, because a gather from a table is
+slower.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from jitops.lower import scalar
 from jitops.lower.math.code import FLOAT64, Code
 from jitops.lower.scalar import Expr
 
-# (smallest |x|, high part, low part) of 1/pi without the bits that give even multiples for float32 arguments. The bounds are those that
-# make the products with the low parts least, 0.0411 half turns. The first high part is rounded down: its low part is positive, so that
-# -0.0 stays what it is.
+# (smallest |x|, high part, low part) of 1/pi without the bits that give even multiples for float32
+# arguments. The bounds are those that make the products with the low parts least, 0.0411 half
+# turns. The first high part is rounded down: its low part is positive, so that -0.0 stays what it
+# is.
 _WINDOWS_32 = (
     (2.0**49, "0x1.b9391054a7f0ap-27", "-0x1.505c1596447e5p-82"),
     (2.0**77, "0x1.4a7f09d5f47d5p-55", "-0x1.6447e493ad4cep-110"),
@@ -23,10 +27,12 @@ _ONE_OVER_PI = ("0x1.45f306dc9c882p-2", "0x1.4a7f09d5f47d5p-55")
 
 
 def half_turn_float32(c: Code, x: Expr) -> tuple[Expr, Expr]:
-    """``x / pi = 2 m + n + y``, |y| < 0.5412: y as float64 (error below 2^-54) and n in the low bits of an int32.
+    """``x / pi = 2 m + n + y``, |y| < 0.5412.
 
-    A float32 has 24 bits and its product with a float64 less than 2^51 here, so that the fused multiply-adds cancel exactly.
-    NaN and infinity give NaN.
+    Y as float64 (error below 2^-54) and n in the low bits of an int32.
+
+    A float32 has 24 bits and its product with a float64 less than 2^51 here, so that the fused
+    multiply-adds cancel exactly. NaN and infinity give NaN.
     """
     magnitude = c.fabs(x)
     high = scalar.const(float.fromhex(_ONE_OVER_PI[0]), "float64")
@@ -69,8 +75,10 @@ _LOW_32 = 2**32 - 1
 
 
 def quadrant_float64(c: Code, magnitude: Expr) -> tuple[Expr, Expr, Expr]:
-    """``|x| = (4 m + q) pi/2 + r + r_low``, |r| <= pi/4, for 2^-30 <= |x| < inf: r, r_low (together to 2^-120), and q
-    in the low two bits of a uint64. Smaller, infinite and NaN arguments give finite nonsense.
+    """Reduce ``|x| = (4 m + q) pi/2 + r + r_low``, |r| <= pi/4, for 2^-30 <= |x| < inf.
+
+    Gives r, r_low (together to 2^-120), and q in the low two bits of a uint64. Smaller, infinite
+    and NaN arguments give finite nonsense.
     """
     window = _window_of_two_over_pi(c, c.bitcast(magnitude, "uint64"))
     high, low = _product_mod_4(c, c.bitcast(magnitude, "uint64"), window)
@@ -82,14 +90,17 @@ def quadrant_float64(c: Code, magnitude: Expr) -> tuple[Expr, Expr, Expr]:
 
 
 def _window_of_two_over_pi(c: Code, bits: Expr) -> list[Expr]:
-    """The 192 bits of 2/pi, in three words, that matter for the exponent in ``bits``; the first has weight 2 once
-    multiplied by the mantissa's lowest bit.
+    """Select the 192 bits of 2/pi, in three words, that matter for the exponent in ``bits``.
+
+    The first has weight 2 once multiplied by the mantissa's lowest bit.
     """
     exponent = c.shr(bits, 52)
     start = c.sub(c.select(c.lt(exponent, 993), scalar.const(993, "uint64"), exponent), 949)
     # Selected as floats: TVM's analyser takes minutes over nested selects of integers.
     words = [scalar.const(0.0, "float64")] * 2
-    words += [scalar.bitcast(scalar.const(word, "uint64"), "float64") for word in _TWO_OVER_PI_WORDS]
+    words += [
+        scalar.bitcast(scalar.const(word, "uint64"), "float64") for word in _TWO_OVER_PI_WORDS
+    ]
     for step in (16, 8, 4, 2, 1):  # a barrel shifter by whole words
         stay = c.eq(c.bit_and(start, 64 * step), 0)
         needed = words[: 3 + step]
@@ -102,22 +113,26 @@ def _window_of_two_over_pi(c: Code, bits: Expr) -> list[Expr]:
     right = c.sub(63, left)
     return [
         c.bit_or(c.shl(word, left), c.shr(c.shr(following, 1), right))
-        for word, following in zip(words[:3], words[1:4], strict=True)
+        for word, following in pairwise(words)
     ]
 
 
 def _product_mod_4(c: Code, bits: Expr, window: list[Expr]) -> tuple[Expr, Expr]:
-    """The product of the mantissa and the window modulo 4, in quadrants: 2 integer and 126 fraction bits, two words.
+    """Multiply the mantissa by the window, modulo 4, in quadrants.
+
+    2 integer and 126 fraction bits, two words.
 
     Schoolbook multiplication by halves of words; what is left out is below 2^-120.
     """
     mantissa = c.bit_or(c.bit_and(bits, 2**52 - 1), 2**52)
     m_high, m_low = c.shr(mantissa, 32), c.bit_and(mantissa, _LOW_32)
-    halves = [part for word in reversed(window) for part in (c.bit_and(word, _LOW_32), c.shr(word, 32))]
+    halves = [
+        part for word in reversed(window) for part in (c.bit_and(word, _LOW_32), c.shr(word, 32))
+    ]
     products = [c.mul(m_low, half) for half in halves[1:]]
     carry = c.add(c.bit_and(products[0], _LOW_32), c.mul(m_high, halves[0]))
     columns = []
-    for below, here, half in zip(products, products[1:], halves[1:], strict=False):
+    for (below, here), half in zip(pairwise(products), halves[1:], strict=False):
         column = c.add(c.bit_and(here, _LOW_32), c.shr(below, 32))
         column = c.add(c.add(column, c.mul(m_high, half)), c.shr(carry, 32))
         columns.append(column)
@@ -127,9 +142,10 @@ def _product_mod_4(c: Code, bits: Expr, window: list[Expr]) -> tuple[Expr, Expr]
 
 
 def _signed_fraction(c: Code, high: Expr, low: Expr) -> tuple[Expr, Expr]:
-    """The two's complement fraction ``high:low`` in [-1/2, 1/2) as a float64 and its error.
+    """Convert the two's complement fraction ``high:low`` in [-1/2, 1/2) as a float64 and its error.
 
-    Each 32 bits are planted into the mantissa of a constant of the right exponent, which is then taken off.
+    Each 32 bits are planted into the mantissa of a constant of the right exponent, which is then
+    taken off.
     """
     top = c.shr(c.bitcast(high, "int64"), 32)
     anchor = scalar.const(1.5 * 2.0**20, "float64")

@@ -1,8 +1,9 @@
 """The error function and its complement.
 
-Method: one polynomial where the function is small, ``exp(-x^2) g(x)`` elsewhere with ``(1 + 2x) g(x)`` a polynomial in
-``t = (x - 4) / (x + 4)``, after M. Shepherd and J. Laframboise, "Chebyshev approximation of (1 + 2x) exp(x^2) erfc x",
-Math. Comp. 36 (1981); coefficients by the Remez exchange.
+Method: one polynomial where the function is small, ``exp(-x^2) g(x)`` elsewhere with ``(1 + 2x)
+g(x)`` a polynomial in ``t = (x - 4) / (x + 4)``, after M. Shepherd and J. Laframboise, "Chebyshev
+approximation of (1 + 2x) exp(x^2) erfc x", Math. Comp. 36 (1981); coefficients by the Remez
+exchange.
 """
 
 from __future__ import annotations
@@ -100,7 +101,10 @@ def erf_wide(c: Code, x: Expr) -> Expr:
 
 
 def erfc_wide(c: Code, x: Expr) -> Expr:
-    """Complementary error function of a float32, computed in float64 and rounded once; below 0.6 ULP."""
+    """Complementary error function of a float32, computed in float64 and rounded once.
+
+    Below 0.6 ULP.
+    """
     y = c.fabs(c.clamp(x, -10.2, 10.2))
     inverse = c.div(1.0, c.mul(c.add(y, 2.0), c.fma(y, 2.0, 1.0)))
     t = c.mul(c.sub(y, 2.0), c.mul(inverse, c.fma(y, 2.0, 1.0)))
@@ -131,7 +135,7 @@ def _erfc_positive(c: Code, y: Expr) -> Expr:
 
 
 def _times_exp(c: Code, a: Expr, a_low: Expr, r: Expr, r_low: Expr, n_bits: Expr) -> Expr:
-    """``(a + a_low) 2**n exp(r + r_low)``, rounded nearly once."""
+    """Return ``(a + a_low) 2**n exp(r + r_low)``, rounded nearly once."""
     total, total_low = exp_of_reduced(c, r, r_low)
     product, error = c.product(a, total)
     error = c.add(error, c.fma(a, total_low, c.mul(a_low, total)))

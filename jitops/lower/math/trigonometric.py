@@ -1,4 +1,7 @@
-"""sin, cos and tan: exact reduction, then minimax polynomials (Remez exchange, rounded coefficients)."""
+"""sin, cos and tan.
+
+Exact reduction, then minimax polynomials (Remez exchange, rounded coefficients).
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ def cos_float32(c: Code, x: Expr) -> Expr:
 
 
 def tan_float32(c: Code, x: Expr) -> Expr:
-    """Tangent in float32 for every finite x, computed in float64 and rounded once; below 0.8 ULP."""
+    """Tangent in float32 for every finite x, computed in float64 and rounded once.
+
+    Below 0.8 ULP.
+    """
     y, _ = half_turn_float32(c, x)
     z = c.mul(y, y)
     sine = c.mul(y, c.polynomial(z, SIN_HALF_TURN_32))
@@ -86,7 +92,7 @@ def cos_float64(c: Code, x: Expr) -> Expr:
 def _wave_float64(c: Code, magnitude: Expr, turn: int) -> Expr:
     """sin(|x| + turn pi/2) for |x| >= 2^-27, NaN at infinity; cosine also for smaller ones."""
     r, r_low, q = quadrant_float64(c, magnitude)
-    z, sine_tail, one, cosine_tail = sin_cos_parts(c, r, r_low)
+    _, sine_tail, one, cosine_tail = sin_cos_parts(c, r, r_low)
     sine, cosine = c.add(r, sine_tail), c.add(one, cosine_tail)
     if turn:
         q = c.add(q, turn)
@@ -97,7 +103,10 @@ def _wave_float64(c: Code, magnitude: Expr, turn: int) -> Expr:
 
 
 def sin_cos_parts(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """r^2; t with sin(r + r_low) = r + t; and u, v with cos(r + r_low) = u + v; for |r| <= pi/4 in float64."""
+    """r^2; t with sin(r + r_low) = r + t; and u, v with cos(r + r_low) = u + v.
+
+    For |r| <= pi/4 in float64.
+    """
     z, z_low = c.product(r, r)
     sine_tail = c.fma(c.mul(z, r), c.polynomial(z, SIN_64), c.fma(c.mul(z, -0.5), r_low, r_low))
     one = c.fma(z, -0.5, 1.0)
