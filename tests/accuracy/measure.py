@@ -180,6 +180,7 @@ EXACT: dict[str, Callable[..., Any]] = {
     "pow": mpmath.power,
     "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)),
     "sigmoid": _mp_sigmoid,
+    "fmod": lambda x, y: mpmath.mpf(math.fmod(x, y)),
     "erfc": lambda x: mpmath.erfc(max(min(x, 100), -100)),  # mpmath overflows far out
 }
 

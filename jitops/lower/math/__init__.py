@@ -60,6 +60,7 @@ _FUNCTIONS: dict[str, tuple[Function, Function]] = {  # float32, float64
     "erfc": (widened(special.erfc_wide), special.erfc_float64),
     "cbrt": (widened(power.cbrt_wide), power.cbrt_float64),
     "pow": (widened(power.pow_wide), power.pow_float64),
+    "fmod": (widened(power.fmod_wide), power.fmod_float64),
     "hypot": (widened(power.hypot_wide), power.hypot_float64),
     "sigmoid": (widened(exponential.sigmoid_wide), exponential.sigmoid_float64),
 }
@@ -69,5 +70,3 @@ MATH: dict[tuple[str, str], Function] = {
     for name, functions in _FUNCTIONS.items()
     for dtype, function in zip(("float32", "float64"), functions, strict=True)
 }
-# Exact; the float64 remainder has quotients of 2098 bits and is left to the C library.
-MATH["fmod", "float32"] = _on_body(widened(power.fmod_wide))

@@ -96,7 +96,8 @@ def exp_float64(c: Code, x: Expr) -> Expr:
     """e**x in float64, polynomial of degree 11 with a compensated last step; below 0.6 ULP."""
     x = c.clamp(x, -746.0, 710.0)
     r, r_low, n_bits = reduce_by_ln2(c, x, biases=2)
-    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
+    square = c.mul(r, r)
+    tail = c.fma(square, c.polynomial_by_halves(r, square, EXP_64), r_low)
     total, error = c.ordered_sum(1.0, r)
     return c.scale_by_power(c.add(total, c.add(error, tail)), n_bits)
 
@@ -104,7 +105,8 @@ def exp_float64(c: Code, x: Expr) -> Expr:
 def exp_of_reduced(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr]:
     """``exp(r + r_low)`` in float64 for |r| <= ln(2)/2 as a value and its error."""
     r, r_low = c.ordered_sum(r, r_low)
-    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_64), r_low)
+    square = c.mul(r, r)
+    tail = c.fma(square, c.polynomial_by_halves(r, square, EXP_64), r_low)
     total, error = c.ordered_sum(1.0, r)
     return c.ordered_sum(total, c.add(error, tail))
 

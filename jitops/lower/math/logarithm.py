@@ -80,7 +80,9 @@ def log_float32(c: Code, x: Expr) -> Expr:
     k, m = split_any(c, x, float.fromhex("0x1.555556p-1"))
     f = c.sub(m, 1.0)
     head = c.sub(c.add(m, 191.0), 192.0)  # f to 16 bits after the point
-    tail = c.fma(c.mul(f, f), c.fma(f, c.polynomial(f, LOG_32), -0.5), c.sub(f, head))
+    square = c.mul(f, f)
+    series = c.polynomial_by_halves(f, square, (*LOG_32, -0.5))
+    tail = c.fma(square, series, c.sub(f, head))
     total = c.fma(k, LN2_SPLIT_32[0], head)
     return log_specials(c, x, c.add(total, c.fma(k, LN2_SPLIT_32[1], tail)))
 
@@ -94,7 +96,8 @@ def _log_terms(c: Code, f: Expr) -> tuple[Expr, Expr, Expr]:
     z = c.mul(s, s)
     minus_half = c.mul(f, -0.5)
     square = c.neg(c.mul(minus_half, f))
-    return s, c.fma(z, c.polynomial(z, LOG_64), square), minus_half
+    series = c.polynomial_by_halves(z, c.mul(z, z), LOG_64)
+    return s, c.fma(z, series, square), minus_half
 
 
 def log_mantissa(c: Code, f: Expr, f_low: Expr | None = None) -> tuple[Expr, Expr]:

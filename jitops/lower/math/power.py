@@ -175,3 +175,8 @@ def fmod_wide(c: Code, x: Expr, y: Expr) -> Expr:
     rest = c.select(c.eq(divisor, float("inf")), c.fabs(x), rest)
     rest = c.select(c.eq(c.fabs(x), float("inf")), float("nan"), rest)
     return c.copysign(rest, x)
+
+
+def fmod_float64(c: Code, x: Expr, y: Expr) -> Expr:
+    """Call the C library's fmod: a quotient may have 2098 bits, which takes a loop."""
+    return c.body.let(scalar.external("fmod", x, y))
