@@ -8,6 +8,8 @@ real cube root", 1991), then division-free iterations for the inverse root.
 
 from __future__ import annotations
 
+from tvm import tirx
+
 from jitops.lower import scalar
 from jitops.lower.math.code import Code
 from jitops.lower.math.exponential import exp2_kernel, exp_of_reduced, reduce_by_ln2
@@ -179,4 +181,4 @@ def fmod_wide(c: Code, x: Expr, y: Expr) -> Expr:
 
 def fmod_float64(c: Code, x: Expr, y: Expr) -> Expr:
     """Call the C library's fmod: a quotient may have 2098 bits, which takes a loop."""
-    return c.body.let(scalar.external("fmod", x, y))
+    return c.body.let(tirx.call_pure_extern("float64", "fmod", x, y))
