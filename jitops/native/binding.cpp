@@ -1,4 +1,5 @@
-// Binding: a program joined to the arguments of one signature and to the form of its result; Value: a ready result.
+// Binding: a program joined to the arguments of one signature and to the form of its result; Value:
+// a ready result.
 #include "objects.h"
 
 #include <cstring>
@@ -33,8 +34,8 @@ bool parse_dict(PyObject* pairs, const ProgramSpec& program, Node* node) {
   node->children.resize(static_cast<size_t>(n));
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject *key, *value;
-    if (!PyArg_ParseTuple(PyTuple_GET_ITEM(items.get(), i), "OO;a dict result is ((key, tree), ...)",
-                          &key, &value)) {
+    if (!PyArg_ParseTuple(PyTuple_GET_ITEM(items.get(), i),
+                          "OO;a dict result is ((key, tree), ...)", &key, &value)) {
       return false;
     }
     Py_INCREF(key);
@@ -61,8 +62,8 @@ bool parse_out(PyObject* tree, const ProgramSpec& program, Node* node) {
   if (!parse_index(PyTuple_GET_ITEM(tree, 1), program.outputs.size(), "output", &node->index)) {
     return false;
   }
-  const char* kind = PyTuple_GET_SIZE(tree) > 2 ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(tree, 2))
-                                                : "array";
+  const char* kind =
+      PyTuple_GET_SIZE(tree) > 2 ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(tree, 2)) : "array";
   if (kind == nullptr) return false;
   node->scalar = std::strcmp(kind, "scalar") == 0 &&
                  program.outputs[static_cast<size_t>(node->index)].shape.empty();
@@ -102,7 +103,8 @@ bool parse_kind(const char* kind, PyObject* tree, const ProgramSpec& program, No
 bool parse_node(PyObject* tree, const ProgramSpec& program, Node* node) {
   if (!PyTuple_Check(tree) || PyTuple_GET_SIZE(tree) < 2 ||
       !PyUnicode_Check(PyTuple_GET_ITEM(tree, 0))) {
-    PyErr_Format(PyExc_TypeError, "a result is a tuple such as ('out', 0, 'array'), found %R", tree);
+    PyErr_Format(PyExc_TypeError, "a result is a tuple such as ('out', 0, 'array'), found %R",
+                 tree);
     return false;
   }
   const char* kind = PyUnicode_AsUTF8(PyTuple_GET_ITEM(tree, 0));
@@ -136,8 +138,10 @@ bool parse_sources(PyObject* sequence, const ProgramSpec& program, BindingSpec* 
       Py_INCREF(item);
       source.captured = item;
     } else {
-      PyErr_Format(PyExc_TypeError, "source %zu is an argument's index or a captured ndarray, "
-                                    "found %s", i, Py_TYPE(item)->tp_name);
+      PyErr_Format(PyExc_TypeError,
+                   "source %zu is an argument's index or a captured ndarray, "
+                   "found %s",
+                   i, Py_TYPE(item)->tp_name);
       return false;
     }
   }
@@ -153,8 +157,8 @@ bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyOb
   for (size_t i = 0; i < array.size(); ++i) {
     if (array[i]) spec->scalar_out[i] = 0;
   }
-  spec->plain = spec->result.kind == NodeKind::Out && !spec->result.scalar &&
-                program.outputs.size() == 1;
+  spec->plain =
+      spec->result.kind == NodeKind::Out && !spec->result.scalar && program.outputs.size() == 1;
   spec->direct = spec->plain && program.mutated.empty() && program.inputs.size() <= kDirect &&
                  !program.parallel && !program.release_gil && program.workspace == 0;
   for (size_t i = 0; i < program.inputs.size(); ++i) {
@@ -259,17 +263,16 @@ PyType_Slot binding_slots[] = {
     {Py_tp_doc, const_cast<char*>("A program joined to one signature's arguments and result.")},
     {0, nullptr}};
 
-PyType_Spec binding_spec = {
-    "jitops._native.Binding", sizeof(Binding), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, binding_slots};
+PyType_Spec binding_spec = {"jitops._native.Binding", sizeof(Binding), 0,
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+                            binding_slots};
 
-PyType_Slot value_slots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(value_new)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(value_dealloc)},
-    {Py_tp_traverse, reinterpret_cast<void*>(value_traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(value_clear)},
-    {Py_tp_doc, const_cast<char*>("A ready result, returned by a miss.")},
-    {0, nullptr}};
+PyType_Slot value_slots[] = {{Py_tp_new, reinterpret_cast<void*>(value_new)},
+                             {Py_tp_dealloc, reinterpret_cast<void*>(value_dealloc)},
+                             {Py_tp_traverse, reinterpret_cast<void*>(value_traverse)},
+                             {Py_tp_clear, reinterpret_cast<void*>(value_clear)},
+                             {Py_tp_doc, const_cast<char*>("A ready result, returned by a miss.")},
+                             {0, nullptr}};
 
 PyType_Spec value_spec = {"jitops._native.Value", sizeof(Value), 0,
                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,

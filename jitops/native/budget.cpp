@@ -37,7 +37,8 @@ bool read_text(const std::string& path, std::string* text) {
   return true;
 }
 
-// Quota of one directory, in processors; 0 for none. v2: "max 100000" or "150000 100000" in cpu.max; v1: two files.
+// Quota of one directory, in processors; 0 for none. v2: "max 100000" or "150000 100000" in
+// cpu.max; v1: two files.
 double quota_v2(const std::string& directory) {
   std::string text;
   if (!read_text(directory + "/cpu.max", &text)) return 0;
@@ -56,8 +57,8 @@ double quota_v1(const std::string& directory) {
 
 double tighter(double a, double b) { return a == 0 ? b : b == 0 ? a : std::min(a, b); }
 
-// The tightest quota from `path` up to the mount. Inside a container the path may be the host's and not exist: the mount
-// itself is then the container's group.
+// The tightest quota from `path` up to the mount. Inside a container the path may be the host's and
+// not exist: the mount itself is then the container's group.
 double walk(const std::string& mount, std::string path, double (*quota)(const std::string&)) {
   double tightest = 0;
   while (!path.empty() && path != "/") {
@@ -88,7 +89,8 @@ double quota_of_line(const std::string& root, const std::string& line) {
   }
   if (!names_cpu(controllers)) return 0;
   double tightest = 0;
-  for (const std::string& mount : {base + "/" + controllers, base + "/cpu", base + "/cpu,cpuacct"}) {
+  for (const std::string& mount :
+       {base + "/" + controllers, base + "/cpu", base + "/cpu,cpuacct"}) {
     tightest = tighter(tightest, walk(mount, path, quota_v1));
   }
   return tightest;

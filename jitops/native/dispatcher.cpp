@@ -1,4 +1,5 @@
-// Dispatcher: the callable in front of an op. A known signature runs its program; an unknown one asks `miss`.
+// Dispatcher: the callable in front of an op. A known signature runs its program; an unknown one
+// asks `miss`.
 #include "objects.h"
 
 #include <utility>
@@ -23,8 +24,7 @@ struct Core {
 };
 
 struct Dispatcher {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
   PyObject* weakrefs;
   Core* core;
@@ -49,8 +49,9 @@ PyObject* keywords_dict(PyObject* const* values, PyObject* names) {
   return dict.release();
 }
 
-// The signature is read again after a miss: it ran Python code, which may have changed the arguments. A call that cannot
-// be told apart by its signature (`matchable` false) is never inserted.
+// The signature is read again after a miss: it ran Python code, which may have changed the
+// arguments. A call that cannot be told apart by its signature (`matchable` false) is never
+// inserted.
 PyObject* run_missed(Core& core, PyObject* args, PyObject* kwargs, PyObject* bound) {
   Call call;
   if (!Flattener(call, core.parameters, false).run(args, kwargs)) return nullptr;
@@ -67,10 +68,11 @@ PyObject* run_missed(Core& core, PyObject* args, PyObject* kwargs, PyObject* bou
     case Outcome::Failed: return nullptr;
     case Outcome::Miss: break;
   }
-  PyErr_Format(PyExc_RuntimeError,
-               "op '%s': the binding returned by a miss does not take this call's values (an integer "
-               "out of bounds, or a written argument that is read-only or overlaps another)",
-               core.op.c_str());
+  PyErr_Format(
+      PyExc_RuntimeError,
+      "op '%s': the binding returned by a miss does not take this call's values (an integer "
+      "out of bounds, or a written argument that is read-only or overlaps another)",
+      core.op.c_str());
   return nullptr;
 }
 
@@ -123,7 +125,8 @@ PyObject* dispatch(PyObject* object, PyObject* const* args, size_t nargsf, PyObj
   return missed(*core, args, count, names);
 }
 
-// Python subclasses do not inherit these flags before Python 3.12. Both hold as long as the slots are ours.
+// Python subclasses do not inherit these flags before Python 3.12. Both hold as long as the slots
+// are ours.
 void share_flags(PyTypeObject* type) {
   if (type->tp_call == PyVectorcall_Call) type->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
   if (type->tp_descr_get == g_dispatcher_type->tp_descr_get) {
@@ -184,8 +187,8 @@ bool read_threads(PyObject* object, int* out) {
 }
 
 int dispatcher_init(PyObject* object, PyObject* args, PyObject* kwargs) {
-  static const char* const keys[] = {"name", "miss", "static_names", "parameters", "threads",
-                                     nullptr};
+  static const char* const keys[] = {"name",       "miss",    "static_names",
+                                     "parameters", "threads", nullptr};
   const char* name = nullptr;
   PyObject *miss, *statics = nullptr, *parameters = nullptr, *threads = nullptr;
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO|OOO", const_cast<char**>(keys), &name, &miss,
@@ -310,7 +313,7 @@ PyObject* leaf_tuple(const Call& call, const Leaf& leaf) {
   const uint64_t* words = call.words.begin() + leaf.word;
   const Ref shape(array ? dims_tuple(words, leaf.ndim) : (Py_INCREF(Py_None), Py_None));
   const Ref strides(array && leaf.strided() ? dims_tuple(words + leaf.ndim, leaf.ndim)
-                                          : (Py_INCREF(Py_None), Py_None));
+                                            : (Py_INCREF(Py_None), Py_None));
   if (!shape || !strides) return nullptr;
   return Py_BuildValue("(OszOOOO)", leaf.object, kind, dtype, shape.get(), strides.get(),
                        leaf.fits() ? Py_True : Py_False, leaf.writable() ? Py_True : Py_False);
@@ -365,7 +368,8 @@ PyMethodDef methods[] = {
     {"insert", dispatcher_insert, METH_VARARGS,
      "insert(args, kwargs, binding)\n\nMake a binding the answer to calls like this one."},
     {"leaves", dispatcher_leaves, METH_VARARGS,
-     "leaves(args, kwargs)\n\nThe dynamic leaves of a call, in the order bindings refer to: (object, "
+     "leaves(args, kwargs)\n\nThe dynamic leaves of a call, in the order bindings refer to: "
+     "(object, "
      "kind, dtype, shape, strides, fits, writable)."},
     {"set_static", dispatcher_set_static, METH_O,
      "set_static(names)\n\nReplace the static parameters; all signatures are forgotten."},
@@ -384,19 +388,18 @@ PyMemberDef members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(Dispatcher, weakrefs), READONLY, nullptr},
     {nullptr, 0, 0, 0, nullptr}};
 
-PyType_Slot slots[] = {
-    {Py_tp_new, reinterpret_cast<void*>(dispatcher_new)},
-    {Py_tp_init, reinterpret_cast<void*>(dispatcher_init)},
-    {Py_tp_dealloc, reinterpret_cast<void*>(dispatcher_dealloc)},
-    {Py_tp_traverse, reinterpret_cast<void*>(dispatcher_traverse)},
-    {Py_tp_clear, reinterpret_cast<void*>(dispatcher_clear)},
-    {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-    {Py_tp_descr_get, reinterpret_cast<void*>(dispatcher_get)},
-    {Py_tp_repr, reinterpret_cast<void*>(dispatcher_repr)},
-    {Py_tp_methods, methods},
-    {Py_tp_getset, properties},
-    {Py_tp_members, members},
-    {0, nullptr}};
+PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(dispatcher_new)},
+                       {Py_tp_init, reinterpret_cast<void*>(dispatcher_init)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(dispatcher_dealloc)},
+                       {Py_tp_traverse, reinterpret_cast<void*>(dispatcher_traverse)},
+                       {Py_tp_clear, reinterpret_cast<void*>(dispatcher_clear)},
+                       {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                       {Py_tp_descr_get, reinterpret_cast<void*>(dispatcher_get)},
+                       {Py_tp_repr, reinterpret_cast<void*>(dispatcher_repr)},
+                       {Py_tp_methods, methods},
+                       {Py_tp_getset, properties},
+                       {Py_tp_members, members},
+                       {0, nullptr}};
 
 PyType_Spec type_spec = {"jitops._native.Dispatcher", sizeof(Dispatcher), 0,
                          Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |

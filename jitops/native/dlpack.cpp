@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t kCacheSize = 64;
 
-// Facts by type, direct-mapped; an entry keeps its type alive. Guarded by the GIL. Facts of tensors are never freed:
-// calls in progress point at them.
+// Facts by type, direct-mapped; an entry keeps its type alive. Guarded by the GIL. Facts of tensors
+// are never freed: calls in progress point at them.
 std::array<TypeFacts*, kCacheSize> g_cache{};
 
 PyObject* type_attribute(PyTypeObject* type, const char* name) {
@@ -22,8 +22,8 @@ PyObject* type_attribute(PyTypeObject* type, const char* name) {
 const dl::ExchangeApi* exchange_api(PyTypeObject* type) {
   const Ref capsule(type_attribute(type, "__dlpack_c_exchange_api__"));
   if (!capsule || !PyCapsule_IsValid(capsule.get(), "dlpack_exchange_api")) return nullptr;
-  auto* api = static_cast<dl::ExchangeApi*>(
-      PyCapsule_GetPointer(capsule.get(), "dlpack_exchange_api"));
+  auto* api =
+      static_cast<dl::ExchangeApi*>(PyCapsule_GetPointer(capsule.get(), "dlpack_exchange_api"));
   while (api != nullptr && api->major != dl::kMajor) api = api->previous;
   return api != nullptr && api->view_object != nullptr ? api : nullptr;
 }
@@ -44,11 +44,11 @@ TypeKind builtin_kind(PyTypeObject* type) {
     TypeKind kind;
   };
   const Row rows[] = {
-      {&PyFloat_Type, TypeKind::Float}, {&PyLong_Type, TypeKind::Int},
+      {&PyFloat_Type, TypeKind::Float},     {&PyLong_Type, TypeKind::Int},
       {&PyComplex_Type, TypeKind::Complex}, {&PyBool_Type, TypeKind::Bool},
-      {Py_TYPE(Py_None), TypeKind::None}, {&PyUnicode_Type, TypeKind::Value},
-      {&PyBytes_Type, TypeKind::Value}, {&PyTuple_Type, TypeKind::Tuple},
-      {&PyList_Type, TypeKind::List}, {&PyDict_Type, TypeKind::Dict},
+      {Py_TYPE(Py_None), TypeKind::None},   {&PyUnicode_Type, TypeKind::Value},
+      {&PyBytes_Type, TypeKind::Value},     {&PyTuple_Type, TypeKind::Tuple},
+      {&PyList_Type, TypeKind::List},       {&PyDict_Type, TypeKind::Dict},
   };
   for (const Row& row : rows) {
     if (row.type == type) return row.kind;
@@ -58,10 +58,8 @@ TypeKind builtin_kind(PyTypeObject* type) {
     TypeKind kind;
   };
   const Base bases[] = {
-      {&PyArray_Type, TypeKind::ArraySubclass},
-      {&PyGenericArrType_Type, TypeKind::NumpyScalar},
-      {&PyTuple_Type, TypeKind::TupleSubclass},
-      {&PyList_Type, TypeKind::ListSubclass},
+      {&PyArray_Type, TypeKind::ArraySubclass}, {&PyGenericArrType_Type, TypeKind::NumpyScalar},
+      {&PyTuple_Type, TypeKind::TupleSubclass}, {&PyList_Type, TypeKind::ListSubclass},
       {&PyDict_Type, TypeKind::DictSubclass},
   };
   for (const Base& base : bases) {
@@ -121,8 +119,9 @@ const char* device_name(int32_t type) {
     int32_t type;
     const char* name;
   };
-  constexpr Row rows[] = {{2, "cuda"}, {4, "opencl"}, {7, "vulkan"}, {8, "metal"}, {10, "rocm"},
-                          {13, "cuda managed memory"}, {14, "oneapi"}, {15, "webgpu"}};
+  constexpr Row rows[] = {{2, "cuda"},    {4, "opencl"}, {7, "vulkan"},
+                          {8, "metal"},   {10, "rocm"},  {13, "cuda managed memory"},
+                          {14, "oneapi"}, {15, "webgpu"}};
   for (const Row& row : rows) {
     if (row.type == type) return row.name;
   }
@@ -133,7 +132,8 @@ bool on_cpu(int32_t device) {
   return device == dl::kCPU || device == dl::kCUDAHost || device == dl::kROCMHost;
 }
 
-// torch.is_grad_enabled(), looked up where torch is loaded; only asked for tensors that require grad.
+// torch.is_grad_enabled(), looked up where torch is loaded; only asked for tensors that require
+// grad.
 int grad_enabled() {
   PyObject* modules = PyImport_GetModuleDict();
   PyObject* torch = PyDict_GetItemString(modules, "torch");
@@ -170,10 +170,11 @@ bool Flattener::grad_refused(PyObject* object, const TypeFacts& facts) {
   if (enabled > 0) {
     const Ref name = argument();
     if (name) {
-      PyErr_Format(PyExc_RuntimeError,
-                   "%U of op '%s' is a tensor that requires grad, and a direct call is not recorded "
-                   "by autograd: pass .detach(), or call the op under torch.no_grad()",
-                   name.get(), parameters_.op);
+      PyErr_Format(
+          PyExc_RuntimeError,
+          "%U of op '%s' is a tensor that requires grad, and a direct call is not recorded "
+          "by autograd: pass .detach(), or call the op under torch.no_grad()",
+          name.get(), parameters_.op);
     }
   }
   return true;
@@ -214,7 +215,8 @@ bool Flattener::exported(PyObject* object, dl::Tensor* view, bool* writable) {
   return true;
 }
 
-// Size, and whether the layout is other than C order (strides of axes of extent 1, and of empty tensors, do not count).
+// Size, and whether the layout is other than C order (strides of axes of extent 1, and of empty
+// tensors, do not count).
 inline void Flattener::measure(View* view) {
   const dl::Tensor& tensor = view->tensor;
   int64_t expected = 1;
@@ -228,8 +230,8 @@ inline void Flattener::measure(View* view) {
   view->strided = strided && expected != 0;
 }
 
-// torch keeps conj() and the imaginary part of it as views with a mark that DLPack's C exchange does not carry. True with
-// an error set.
+// torch keeps conj() and the imaginary part of it as views with a mark that DLPack's C exchange
+// does not carry. True with an error set.
 bool Flattener::lazy_refused(PyObject* object, const TypeFacts& facts) {
   if (facts.is_conj == nullptr || facts.is_neg == nullptr) return false;
   for (PyObject* method : {facts.is_conj, facts.is_neg}) {
@@ -239,7 +241,8 @@ bool Flattener::lazy_refused(PyObject* object, const TypeFacts& facts) {
     if (name) {
       PyErr_Format(PyExc_RuntimeError,
                    "%U of op '%s' is a lazily conjugated or negated view: pass "
-                   ".resolve_conj().resolve_neg()", name.get(), parameters_.op);
+                   ".resolve_conj().resolve_neg()",
+                   name.get(), parameters_.op);
     }
     return true;
   }
@@ -295,7 +298,8 @@ bool Flattener::tensor(PyObject* object, const TypeFacts& facts) {
   }
   measure(&view);
   if (view_refused(view)) return false;
-  // The marks stand on complex tensors, and on real ones that are views with a step (or have one element).
+  // The marks stand on complex tensors, and on real ones that are views with a step (or have one
+  // element).
   const bool marked = view.strided || view.size == 1 || view.tensor.dtype.code == dl::kComplex;
   if (__builtin_expect(marked, 0) && lazy_refused(object, facts)) return false;
   tensor_view(object, view);
@@ -322,8 +326,8 @@ void Flattener::tensor_view(PyObject* object, const View& read) {
       words.push_reserved(static_cast<uint64_t>(stride));
     }
   }
-  const unsigned form = (read.strided ? kStrided : 0u) | (read.writable ? kWritable : 0u) |
-                        (fits ? kFits : 0u);
+  const unsigned form =
+      (read.strided ? kStrided : 0u) | (read.writable ? kWritable : 0u) | (fits ? kFits : 0u);
   call_.matchable &= static_cast<uint8_t>(form);
   call_.leaves.push({object, data, static_cast<uint32_t>(at), LeafKind::Tensor, dtype,
                      static_cast<uint8_t>(ndim), static_cast<uint8_t>(form)});

@@ -1,4 +1,5 @@
-// The binary interface of DLPack 1.x (https://github.com/dmlc/dlpack, dlpack.h, Apache-2.0), restated: only layouts.
+// The binary interface of DLPack 1.x (https://github.com/dmlc/dlpack, dlpack.h, Apache-2.0),
+// restated: only layouts.
 #pragma once
 
 #include <cstdint>

@@ -65,16 +65,30 @@ PyArray_Descr* ml_dtypes_descr(const char* name) {
 }  // namespace
 
 // Indexed by NumPy's type number; int and long, long and long long fall together by size.
-const DType kBuiltinDTypes[NPY_HALF + 1] = {
-    DType::Bool, DType::Int8, DType::UInt8,
-    integer(sizeof(short), true), integer(sizeof(short), false),
-    integer(sizeof(int), true), integer(sizeof(int), false),
-    integer(sizeof(long), true), integer(sizeof(long), false),
-    integer(sizeof(long long), true), integer(sizeof(long long), false),
-    DType::Float32, DType::Float64, DType::Invalid,
-    DType::Complex64, DType::Complex128, DType::Invalid,
-    DType::Invalid, DType::Invalid, DType::Invalid, DType::Invalid, DType::Invalid, DType::Invalid,
-    DType::Float16};
+const DType kBuiltinDTypes[NPY_HALF + 1] = {DType::Bool,
+                                            DType::Int8,
+                                            DType::UInt8,
+                                            integer(sizeof(short), true),
+                                            integer(sizeof(short), false),
+                                            integer(sizeof(int), true),
+                                            integer(sizeof(int), false),
+                                            integer(sizeof(long), true),
+                                            integer(sizeof(long), false),
+                                            integer(sizeof(long long), true),
+                                            integer(sizeof(long long), false),
+                                            DType::Float32,
+                                            DType::Float64,
+                                            DType::Invalid,
+                                            DType::Complex64,
+                                            DType::Complex128,
+                                            DType::Invalid,
+                                            DType::Invalid,
+                                            DType::Invalid,
+                                            DType::Invalid,
+                                            DType::Invalid,
+                                            DType::Invalid,
+                                            DType::Invalid,
+                                            DType::Float16};
 
 size_t dtype_size(DType dtype) { return facts(dtype).size; }
 bool dtype_is_builtin(DType dtype) { return facts(dtype).numpy >= 0; }

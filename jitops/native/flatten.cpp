@@ -127,28 +127,26 @@ bool Flattener::other(PyObject* object) {
   if (facts == nullptr) return false;
   switch (facts->kind) {
     case TypeKind::TensorApi:
-    case TypeKind::TensorMethod:
-      return tensor(object, *facts);
-    case TypeKind::Complex:
-      return weak(object, Tag::WeakComplex, LeafKind::WeakComplex), true;
+    case TypeKind::TensorMethod: return tensor(object, *facts);
+    case TypeKind::Complex: return weak(object, Tag::WeakComplex, LeafKind::WeakComplex), true;
     case TypeKind::NumpyScalar:
       call_.words.push(head(Tag::NumpyScalar, facts->dtype));
       call_.leaves.push({object, nullptr, 0, LeafKind::NumpyScalar, facts->dtype, 0,
                          facts->dtype != DType::Invalid ? kFits : uint8_t{0}});
       if (facts->dtype == DType::Invalid) call_.matchable = 0;
       return true;
-    case TypeKind::ArraySubclass:
-      return array(object, Tag::ArrayOfType);
-    case TypeKind::Value:
-      return by_value(object);
+    case TypeKind::ArraySubclass: return array(object, Tag::ArrayOfType);
+    case TypeKind::Value: return by_value(object);
     case TypeKind::Spec:
       if (allow_specs_) return spec(object);
       break;
-    case TypeKind::Tuple: case TypeKind::List: case TypeKind::Dict:
-    case TypeKind::TupleSubclass: case TypeKind::ListSubclass: case TypeKind::DictSubclass:
-      return container(object, *facts);
-    default:
-      break;
+    case TypeKind::Tuple:
+    case TypeKind::List:
+    case TypeKind::Dict:
+    case TypeKind::TupleSubclass:
+    case TypeKind::ListSubclass:
+    case TypeKind::DictSubclass: return container(object, *facts);
+    default: break;
   }
   identity(object);
   return true;
@@ -164,10 +162,9 @@ bool Flattener::container(PyObject* object, const TypeFacts& facts) {
     return false;
   }
   const TypeKind kind = facts.kind;
-  const size_t count = static_cast<size_t>(
-      PyTuple_Check(object)  ? PyTuple_GET_SIZE(object)
-      : PyList_Check(object) ? PyList_GET_SIZE(object)
-                             : PyDict_Size(object));
+  const size_t count = static_cast<size_t>(PyTuple_Check(object)  ? PyTuple_GET_SIZE(object)
+                                           : PyList_Check(object) ? PyList_GET_SIZE(object)
+                                                                  : PyDict_Size(object));
   const bool subclass = kind >= TypeKind::TupleSubclass;
   const int base = static_cast<int>(kind) -
                    static_cast<int>(subclass ? TypeKind::TupleSubclass : TypeKind::Tuple);
@@ -184,7 +181,8 @@ bool Flattener::container(PyObject* object, const TypeFacts& facts) {
 
 bool Flattener::items(PyObject* object, TypeKind kind) {
   if (PyTuple_Check(object) || PyList_Check(object)) {
-    // Reading an item may run code of another library that changes a list: ask for its size each time.
+    // Reading an item may run code of another library that changes a list: ask for its size each
+    // time.
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object); ++i) {
       if (!dynamic(PySequence_Fast_GET_ITEM(object, i))) return false;
     }
@@ -207,7 +205,7 @@ bool Flattener::by_value(PyObject* object) {
     PyErr_Clear();
     const Ref name = argument();
     if (name) {
-      const char* hint = PyList_Check(object)   ? "; pass a tuple"
+      const char* hint = PyList_Check(object)    ? "; pass a tuple"
                          : PyArray_Check(object) ? "; arrays are dynamic arguments: take it out of "
                                                    "`static`"
                                                  : "";

@@ -1,4 +1,5 @@
-// Arguments to tokens: reads ndarrays through NumPy's C API and other libraries' tensors through DLPack.
+// Arguments to tokens: reads ndarrays through NumPy's C API and other libraries' tensors through
+// DLPack.
 #pragma once
 
 #include "dlpack_abi.h"
@@ -8,29 +9,49 @@
 namespace jitops {
 
 enum class TypeKind : uint8_t {
-  Object, Bool, None, Int, Float, Complex, Value, ArraySubclass, NumpyScalar,
-  Tuple, List, Dict, TupleSubclass, ListSubclass, DictSubclass, TensorApi, TensorMethod, Spec
+  Object,
+  Bool,
+  None,
+  Int,
+  Float,
+  Complex,
+  Value,
+  ArraySubclass,
+  NumpyScalar,
+  Tuple,
+  List,
+  Dict,
+  TupleSubclass,
+  ListSubclass,
+  DictSubclass,
+  TensorApi,
+  TensorMethod,
+  Spec
 };
 
 // What is known about a Python type, found once per type. Those of tensors live for ever.
 struct TypeFacts {
   PyTypeObject* type = nullptr;  // owned
   TypeKind kind = TypeKind::Object;
-  DType dtype = DType::Invalid;            // NumPy scalars
-  const dl::ExchangeApi* api = nullptr;    // TensorApi
-  const TorchAccess* torch = nullptr;      // torch.Tensor, where the short way is open
-  getter requires_grad = nullptr;          // the C getter of torch's attribute of this name, if there is one
+  DType dtype = DType::Invalid;          // NumPy scalars
+  const dl::ExchangeApi* api = nullptr;  // TensorApi
+  const TorchAccess* torch = nullptr;    // torch.Tensor, where the short way is open
+  getter requires_grad =
+      nullptr;  // the C getter of torch's attribute of this name, if there is one
   void* requires_grad_closure = nullptr;
-  PyObject* is_conj = nullptr;             // torch's methods: the values are the conjugate or the negative of the
-  PyObject* is_neg = nullptr;              // data in memory; owned, null for other libraries
+  PyObject* is_conj =
+      nullptr;  // torch's methods: the values are the conjugate or the negative of the
+  PyObject* is_neg = nullptr;  // data in memory; owned, null for other libraries
 };
 
-const TypeFacts* type_facts(PyTypeObject* type);  // null with an error set; valid until the next call
+const TypeFacts* type_facts(
+    PyTypeObject* type);  // null with an error set; valid until the next call
 inline bool is_tensor(TypeKind kind) {
   return kind == TypeKind::TensorApi || kind == TypeKind::TensorMethod;
 }
 
-// Tell the tensor's library that its memory was written behind its back (torch's version counters). False with an error.
+// Tell the tensor's library that its memory was written behind its back (torch's version counters).
+// False with an error.
 bool note_write(const TypeFacts& facts, PyObject* tensor);
 
 // Which arguments of an op are static, and the names for messages.

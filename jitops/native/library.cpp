@@ -16,8 +16,8 @@ PyTypeObject* g_library_type;
 
 namespace {
 
-// glibc recognises a loaded library by the text of its path, and descriptors' numbers are used again: spell each path
-// differently, with "//" and "/." for the bits of a counter.
+// glibc recognises a loaded library by the text of its path, and descriptors' numbers are used
+// again: spell each path differently, with "//" and "/." for the bits of a counter.
 std::string unique_path(int fd) {
   static std::atomic<uint64_t> counter{1};
   std::string path = "/proc/self/fd";

@@ -24,18 +24,19 @@ constexpr int kLargeClasses = 48 * 4;
 
 // Stands in the 64 bytes before each block; written by the owner of the block only.
 struct alignas(kAlignment) Header {
-  Header* next;          // in a list of idle blocks
-  Header* older;         // in the store: order of arrival
+  Header* next;   // in a list of idle blocks
+  Header* older;  // in the store: order of arrival
   Header* newer;
-  size_t capacity;       // usable bytes
-  size_t mapped;         // length of the mapping, 0 for blocks of the C library
+  size_t capacity;  // usable bytes
+  size_t mapped;    // length of the mapping, 0 for blocks of the C library
   uint32_t size_class;
 };
 static_assert(sizeof(Header) == kAlignment, "the block behind a header stays aligned");
 
 int log2_floor(size_t value) { return 63 - __builtin_clzll(value); }
 
-// Class of a request and the capacity of its blocks: steps of a quarter of a power of two (at most 25 % unused).
+// Class of a request and the capacity of its blocks: steps of a quarter of a power of two (at most
+// 25 % unused).
 struct SizeClass {
   int index;
   size_t capacity;
@@ -53,7 +54,7 @@ SizeClass classify(size_t bytes) {
 
 std::atomic<uint64_t> g_allocations{0};  // statistics only
 std::atomic<uint64_t> g_releases{0};     // statistics only
-std::atomic<uint32_t> g_trims{0};        // count of trims; a thread that lags behind empties its cache
+std::atomic<uint32_t> g_trims{0};  // count of trims; a thread that lags behind empties its cache
 
 void* block_of(Header* header) { return header + 1; }
 Header* header_of(void* block) { return static_cast<Header*>(block) - 1; }
@@ -138,7 +139,8 @@ struct Store {
     retained += header->capacity;
   }
 
-  // Unlink what goes beyond `bound`, oldest first; the caller gives the list back to the system outside the lock.
+  // Unlink what goes beyond `bound`, oldest first; the caller gives the list back to the system
+  // outside the lock.
   Header* shrink(uint64_t bound) {
     Header* out = nullptr;
     while (retained > bound) {
@@ -226,9 +228,11 @@ void unlock_all() {
   registry().lock.unlock();
 }
 
-// Initial-exec: one instruction instead of a call; the few bytes fit in the room glibc keeps for loaded libraries.
+// Initial-exec: one instruction instead of a call; the few bytes fit in the room glibc keeps for
+// loaded libraries.
 __attribute__((tls_model("initial-exec"))) thread_local ThreadCache* t_cache = nullptr;
-thread_local bool t_ended = false;  // after the thread's destructors ran, nothing is cached any more
+thread_local bool t_ended =
+    false;  // after the thread's destructors ran, nothing is cached any more
 
 struct Reaper {
   ThreadCache* cache = nullptr;

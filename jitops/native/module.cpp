@@ -76,12 +76,11 @@ PyObject* memory_stats(PyObject*, PyObject*) {
                        static_cast<Wide>(stats.system_releases));
 }
 
-PyObject* trim_memory(PyObject*, PyObject*) {
-  return PyLong_FromUnsignedLongLong(memory::trim());
-}
+PyObject* trim_memory(PyObject*, PyObject*) { return PyLong_FromUnsignedLongLong(memory::trim()); }
 
 PyMethodDef functions[] = {
-    {"detect_cpu", py_detect_cpu, METH_NOARGS, "detect_cpu() -> dict\n\nWhat this machine can run."},
+    {"detect_cpu", py_detect_cpu, METH_NOARGS,
+     "detect_cpu() -> dict\n\nWhat this machine can run."},
     {"detect_budget", method(py_detect_budget), METH_VARARGS | METH_KEYWORDS,
      "detect_budget(root='/') -> dict\n\nProcessors granted by affinity mask and cgroup quota."},
     {"set_threads", set_threads, METH_O,
@@ -92,7 +91,8 @@ PyMethodDef functions[] = {
      "set_thread_limit(n)\n\nLimit kernels called from this thread (None: no limit); returns the "
      "limit before."},
     {"pool_stats", pool_stats, METH_NOARGS, "pool_stats() -> dict\n\nThe thread pool's state."},
-    {"memory_stats", memory_stats, METH_NOARGS, "memory_stats() -> dict\n\nThe result memory's state."},
+    {"memory_stats", memory_stats, METH_NOARGS,
+     "memory_stats() -> dict\n\nThe result memory's state."},
     {"trim_memory", trim_memory, METH_NOARGS,
      "trim_memory() -> int\n\nGive idle result memory back to the system; the bytes released."},
     {nullptr, nullptr, 0, nullptr}};
@@ -106,9 +106,15 @@ int fill(PyObject* module) {
   return launch ? PyModule_AddObjectRef(module, "parallel_launch", launch.get()) : -1;
 }
 
-PyModuleDef definition = {PyModuleDef_HEAD_INIT, "jitops._native",
-                          "Dispatch, thread pool, result memory and library loading.", -1, functions,
-                          nullptr, nullptr, nullptr, nullptr};
+PyModuleDef definition = {PyModuleDef_HEAD_INIT,
+                          "jitops._native",
+                          "Dispatch, thread pool, result memory and library loading.",
+                          -1,
+                          functions,
+                          nullptr,
+                          nullptr,
+                          nullptr,
+                          nullptr};
 
 }  // namespace
 }  // namespace jitops

@@ -1,4 +1,5 @@
-// The one place that includes Python.h and NumPy's headers, in the order and with the macros they need.
+// The one place that includes Python.h and NumPy's headers, in the order and with the macros they
+// need.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN

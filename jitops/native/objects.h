@@ -11,8 +11,7 @@ namespace jitops {
 using KernelEntry = int32_t (*)(void* const* buffers);
 
 struct Library {
-  PyObject_HEAD
-  void* handle;
+  PyObject_HEAD void* handle;
 };
 extern PyTypeObject* g_library_type;
 
@@ -31,7 +30,8 @@ struct InputSpec {
 
 struct OutputSpec {
   DType dtype = DType::Invalid;
-  PyArray_Descr* descr = nullptr;  // borrowed from dtype_descr; null until asked for if ml_dtypes has the type
+  PyArray_Descr* descr =
+      nullptr;  // borrowed from dtype_descr; null until asked for if ml_dtypes has the type
   std::vector<int64_t> shape;
   std::vector<int64_t> steps;    // strides in elements
   std::vector<npy_intp> layout;  // shape, then strides as NumPy gives them to a fresh array
@@ -51,8 +51,7 @@ struct ProgramSpec {
 };
 
 struct Program {
-  PyObject_HEAD
-  PyObject* library;  // keeps the code mapped
+  PyObject_HEAD PyObject* library;  // keeps the code mapped
   ProgramSpec spec;
 };
 extern PyTypeObject* g_program_type;
@@ -67,9 +66,10 @@ enum class NodeKind : uint8_t { Out, Arg, Cap, Const, Tuple, List, Dict, NamedTu
 
 struct Node {
   NodeKind kind = NodeKind::Out;
-  bool scalar = false;         // Out: a 0-d result comes back as a scalar
-  int index = 0;               // Out, Arg, Cap
-  PyObject* object = nullptr;  // Const: the object; Dict: tuple of keys; NamedTuple: the class. Owned
+  bool scalar = false;  // Out: a 0-d result comes back as a scalar
+  int index = 0;        // Out, Arg, Cap
+  PyObject* object =
+      nullptr;  // Const: the object; Dict: tuple of keys; NamedTuple: the class. Owned
   std::vector<Node> children;
 };
 
@@ -84,15 +84,13 @@ struct BindingSpec {
 };
 
 struct Binding {
-  PyObject_HEAD
-  Program* program;  // owned
+  PyObject_HEAD Program* program;  // owned
   BindingSpec spec;
 };
 extern PyTypeObject* g_binding_type;
 
 struct Value {
-  PyObject_HEAD
-  PyObject* object;
+  PyObject_HEAD PyObject* object;
 };
 extern PyTypeObject* g_value_type;
 extern PyTypeObject* g_dispatcher_type;
@@ -102,8 +100,9 @@ bool binding_fits(const Binding& binding, const Call& call, std::string* why);
 
 enum class Outcome { Done, Miss, Failed };
 
-// Run a binding whose signature matched. Miss: the values of this call are not what the kernel takes (an integer out of
-// bounds, a read-only or overlapping argument to be written, a captured array that changed its form).
+// Run a binding whose signature matched. Miss: the values of this call are not what the kernel
+// takes (an integer out of bounds, a read-only or overlapping argument to be written, a captured
+// array that changed its form).
 Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result);
 
 // scalars.cpp: convert a scalar leaf to the bytes of `input.dtype`.

@@ -33,7 +33,8 @@ bool read_shape(PyObject* sequence, std::vector<int64_t>* out) {
     if (extent < 0) return PyErr_SetString(PyExc_ValueError, "negative extent in a shape"), false;
     size = std::min<__int128>(size * std::max<int64_t>(extent, 1), __int128{1} << 62);
   }
-  if (size > (__int128{1} << 46)) return PyErr_SetString(PyExc_ValueError, "shape too large"), false;
+  if (size > (__int128{1} << 46))
+    return PyErr_SetString(PyExc_ValueError, "shape too large"), false;
   return true;
 }
 
@@ -106,8 +107,10 @@ bool read_input(PyObject* item, InputSpec* input) {
   if (!PyTuple_Check(item)) {
     return PyErr_SetString(PyExc_TypeError, "a program input is a tuple"), false;
   }
-  if (!PyArg_ParseTuple(item, "sOOOpOO;a program input is (kind, dtype, shape, strides, mutated, "
-                              "lo, hi)", &kind, &dtype, &shape, &strides, &mutated, &lo, &hi)) {
+  if (!PyArg_ParseTuple(item,
+                        "sOOOpOO;a program input is (kind, dtype, shape, strides, mutated, "
+                        "lo, hi)",
+                        &kind, &dtype, &shape, &strides, &mutated, &lo, &hi)) {
     return false;
   }
   input->scalar = std::strcmp(kind, "scalar") == 0;
@@ -135,7 +138,8 @@ bool read_output(PyObject* item, OutputSpec* output) {
   if (!PyTuple_Check(item)) {
     return PyErr_SetString(PyExc_TypeError, "a program output is a tuple"), false;
   }
-  if (!PyArg_ParseTuple(item, "OO;a program output is (dtype, shape)", &dtype, &shape)) return false;
+  if (!PyArg_ParseTuple(item, "OO;a program output is (dtype, shape)", &dtype, &shape))
+    return false;
   if (!read_dtype(dtype, &output->dtype) || !read_shape(shape, &output->shape)) return false;
   output->bytes = dtype_size(output->dtype);
   for (const int64_t extent : output->shape) output->bytes *= static_cast<size_t>(extent);
@@ -170,8 +174,8 @@ bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, Py_ssize_t wor
 }
 
 PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* const names[] = {"library", "symbol", "inputs", "outputs", "workspace",
-                                      "cost_ns", "parallel", "name", nullptr};
+  static const char* const names[] = {"library", "symbol",   "inputs", "outputs", "workspace",
+                                      "cost_ns", "parallel", "name",   nullptr};
   PyObject *library, *symbol, *inputs, *outputs;
   Py_ssize_t workspace = 0;
   double cost_ns = 0;

@@ -1,4 +1,5 @@
-// Fresh results: ndarrays that own recycled memory (NEP 49), tensors of other libraries, NumPy scalars.
+// Fresh results: ndarrays that own recycled memory (NEP 49), tensors of other libraries, NumPy
+// scalars.
 #include "memory.h"
 #include "objects.h"
 
@@ -19,9 +20,8 @@ void* handler_calloc(void*, size_t count, size_t size) {
 void* handler_realloc(void*, void* block, size_t size) { return memory::reallocate(block, size); }
 void handler_free(void*, void* block, size_t) { memory::release(block); }
 
-PyDataMem_Handler g_handler = {"jitops", 1,
-                               {nullptr, handler_malloc, handler_calloc, handler_realloc,
-                                handler_free}};
+PyDataMem_Handler g_handler = {
+    "jitops", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
 PyObject* g_handler_capsule;  // lives for ever: arrays may outlive the module
 
 PyObject* tensor_namespace(PyObject* example) {
@@ -56,7 +56,8 @@ bool plan_array(OutputSpec* output) {
   if (!model) return false;
   PyArrayObject* array = reinterpret_cast<PyArrayObject*>(model.get());
   output->flags = PyArray_FLAGS(array) | NPY_ARRAY_OWNDATA;
-  output->layout.insert(output->layout.end(), PyArray_STRIDES(array), PyArray_STRIDES(array) + ndim);
+  output->layout.insert(output->layout.end(), PyArray_STRIDES(array),
+                        PyArray_STRIDES(array) + ndim);
   if (output->bytes == 0) std::fill(output->layout.begin() + ndim, output->layout.end(), 0);
   return true;
 }
@@ -74,8 +75,8 @@ inline PyObject* raw_array() {
   return PyObject_Init(object, &PyArray_Type);
 }
 
-// The array is put together here: PyArray_NewFromDescr checks again what the program fixed once. It frees its data
-// through the handler, and shape and strides with PyDimMem_FREE.
+// The array is put together here: PyArray_NewFromDescr checks again what the program fixed once. It
+// frees its data through the handler, and shape and strides with PyDimMem_FREE.
 bool new_array(const OutputSpec& output, Result* result) {
   if (__builtin_expect(output.descr == nullptr, 0)) {
     if (!plan_array(const_cast<OutputSpec*>(&output))) return false;
@@ -112,23 +113,27 @@ bool new_torch_tensor(const OutputSpec& output, const TorchAccess& torch, Result
   return made != nullptr;
 }
 
-// A tensor over our own memory, with its description in front of the data in one block: the library's allocator and
-// its way back through DLPack cost twice as much (torch 2.13: 0.9 against 0.45 us).
+// A tensor over our own memory, with its description in front of the data in one block: the
+// library's allocator and its way back through DLPack cost twice as much (torch 2.13: 0.9 against
+// 0.45 us).
 bool new_tensor(const OutputSpec& output, const TypeFacts& kind, Result* result) {
   if (kind.api == nullptr) return new_array(output, result);  // finish_tensor converts it
   if (kind.torch != nullptr) return new_torch_tensor(output, *kind.torch, result);
   const size_t ndim = output.shape.size();
   const size_t described = sizeof(dl::ManagedTensorVersioned) + 2 * ndim * sizeof(int64_t);
-  const size_t offset = (described + memory::kAlignment - 1) / memory::kAlignment *
-                        memory::kAlignment;
+  const size_t offset =
+      (described + memory::kAlignment - 1) / memory::kAlignment * memory::kAlignment;
   char* block = static_cast<char*>(memory::allocate(offset + output.bytes));
   if (block == nullptr) return PyErr_NoMemory(), false;
   auto* shape = reinterpret_cast<int64_t*>(block + sizeof(dl::ManagedTensorVersioned));
   std::copy(output.shape.begin(), output.shape.end(), shape);
   std::copy(output.steps.begin(), output.steps.end(), shape + ndim);
   auto* managed = reinterpret_cast<dl::ManagedTensorVersioned*>(block);
-  *managed = {dl::kMajor, dl::kMinor, nullptr,
-              [](dl::ManagedTensorVersioned* self) { memory::release(self); }, 0,
+  *managed = {dl::kMajor,
+              dl::kMinor,
+              nullptr,
+              [](dl::ManagedTensorVersioned* self) { memory::release(self); },
+              0,
               {block + offset, dl::kCPU, 0, static_cast<int32_t>(ndim),
                dtype_to_dlpack(output.dtype), shape, shape + ndim, 0}};
   void* object = nullptr;
@@ -137,7 +142,8 @@ bool new_tensor(const OutputSpec& output, const TypeFacts& kind, Result* result)
   return true;
 }
 
-// The ndarray `array` (stolen) as the kind of tensor that `example` is, through its array namespace's from_dlpack.
+// The ndarray `array` (stolen) as the kind of tensor that `example` is, through its array
+// namespace's from_dlpack.
 PyObject* finish_tensor(const TypeFacts& kind, PyObject* example, PyObject* array) {
   if (kind.api != nullptr) return array;
   const Ref owned(array);

@@ -1,4 +1,5 @@
-// A hit: pointers for the kernel's inputs, fresh outputs, the call, the result in the caller's form.
+// A hit: pointers for the kernel's inputs, fresh outputs, the call, the result in the caller's
+// form.
 #include "memory.h"
 #include "objects.h"
 #include "thread_pool.h"
@@ -99,7 +100,8 @@ bool source_writable(const Source& source, const Call& call) {
   return call.leaves[static_cast<size_t>(source.leaf)].writable();
 }
 
-// A written input must be writable and share no memory with another input (bounds of the memory touched decide).
+// A written input must be writable and share no memory with another input (bounds of the memory
+// touched decide).
 bool writes_allowed(const Binding& binding, const Call& call, void* const* buffers) {
   const ProgramSpec& program = binding.program->spec;
   for (const uint32_t i : program.mutated) {
@@ -127,8 +129,7 @@ Outcome gather_inputs(const Binding& binding, const Call& call, Frame* frame) {
     const Source& source = binding.spec.sources[i];
     if (source.captured != nullptr) {
       if (!captured_fits(input, source.captured)) return Outcome::Miss;
-      frame->buffers.push_reserved(
-          PyArray_DATA(reinterpret_cast<PyArrayObject*>(source.captured)));
+      frame->buffers.push_reserved(PyArray_DATA(reinterpret_cast<PyArrayObject*>(source.captured)));
       continue;
     }
     const Leaf& leaf = call.leaves[static_cast<size_t>(source.leaf)];
@@ -143,7 +144,7 @@ Outcome gather_inputs(const Binding& binding, const Call& call, Frame* frame) {
   }
   const bool writes = !program.mutated.empty();
   return !writes || writes_allowed(binding, call, frame->buffers.begin()) ? Outcome::Done
-                                                                         : Outcome::Miss;
+                                                                          : Outcome::Miss;
 }
 
 PyObject* first_tensor(const Call& call) {
@@ -339,10 +340,10 @@ bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const Source& source = binding.spec.sources[i];
     const size_t leaf = static_cast<size_t>(source.leaf);
-    const bool fits = source.captured != nullptr
-                          ? captured_fits(program.inputs[i], source.captured)
-                          : leaf < call.leaves.size() &&
-                                leaf_fits(program.inputs[i], call.leaves[leaf], call);
+    const bool fits =
+        source.captured != nullptr
+            ? captured_fits(program.inputs[i], source.captured)
+            : leaf < call.leaves.size() && leaf_fits(program.inputs[i], call.leaves[leaf], call);
     if (!fits) {
       *why = "input " + std::to_string(i) + " of program '" + program.name +
              "' does not accept the argument (dtype, shape, strides or alignment)";

@@ -20,7 +20,8 @@ uint16_t half_from(double value) {
   if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7e00);
   if (size >= 65520.0) return static_cast<uint16_t>(sign | 0x7c00);
   if (size < 6.103515625e-05) {  // subnormal: a multiple of 2^-24
-    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(std::ldexp(size, 24))));
+    return static_cast<uint16_t>(sign |
+                                 static_cast<uint16_t>(std::nearbyint(std::ldexp(size, 24))));
   }
   int exponent;
   const double fraction = std::frexp(size, &exponent);  // size = fraction * 2^exponent, in [0.5, 1)
@@ -130,16 +131,12 @@ Outcome store_numpy(const InputSpec& input, const Leaf& leaf, void* slot) {
 
 Outcome store_scalar(const InputSpec& input, const Leaf& leaf, void* slot) {
   switch (leaf.kind) {
-    case LeafKind::WeakFloat:
-      return put_real(input.dtype, PyFloat_AS_DOUBLE(leaf.object), slot);
-    case LeafKind::WeakInt:
-      return store_int(input, leaf.object, slot);
+    case LeafKind::WeakFloat: return put_real(input.dtype, PyFloat_AS_DOUBLE(leaf.object), slot);
+    case LeafKind::WeakInt: return store_int(input, leaf.object, slot);
     case LeafKind::WeakComplex:
       return put_complex(input.dtype, PyComplex_AsCComplex(leaf.object), slot);
-    case LeafKind::NumpyScalar:
-      return store_numpy(input, leaf, slot);
-    default:
-      return Outcome::Miss;
+    case LeafKind::NumpyScalar: return store_numpy(input, leaf, slot);
+    default: return Outcome::Miss;
   }
 }
 

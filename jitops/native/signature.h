@@ -1,7 +1,8 @@
 // One call in flattened form, and the table that finds the binding for it.
 //
-// A call is a sequence of 64-bit words. Each argument contributes a token: a head word (tag, dtype, number of axes, layout)
-// and the words its tag asks for. Two calls are alike when their words are equal and the objects compared by value
+// A call is a sequence of 64-bit words. Each argument contributes a token: a head word (tag, dtype,
+// number of axes, layout) and the words its tag asks for. Two calls are alike when their words are
+// equal and the objects compared by value
 // (`Value`) are equal in type and under ==. Values of dynamic scalars are not in the words.
 #pragma once
 
@@ -18,17 +19,25 @@ namespace jitops {
 struct TypeFacts;
 
 enum class Tag : uint8_t {
-  Array = 1,      // shape[ndim], then strides[ndim] in bytes unless C order
-  ArrayOfType,    // type, then as Array: a subclass of ndarray, or a tensor of another library
+  Array = 1,    // shape[ndim], then strides[ndim] in bytes unless C order
+  ArrayOfType,  // type, then as Array: a subclass of ndarray, or a tensor of another library
   NumpyScalar,
-  WeakInt, WeakFloat, WeakComplex,
-  Identity,       // object address
-  Value,          // type address, hash; the object itself among the call's objects
-  StaticInt, StaticFloat, StaticComplex,  // the value, in one or two words
+  WeakInt,
+  WeakFloat,
+  WeakComplex,
+  Identity,  // object address
+  Value,     // type address, hash; the object itself among the call's objects
+  StaticInt,
+  StaticFloat,
+  StaticComplex,  // the value, in one or two words
   StaticScalar,   // a NumPy scalar: 4 words of its bytes
-  Tuple, List, Dict,                      // count in the head's upper half
-  TupleOfType, ListOfType, DictOfType,    // type address
-  Keyword,        // a keyword argument: its name follows as a Value token
+  Tuple,
+  List,
+  Dict,  // count in the head's upper half
+  TupleOfType,
+  ListOfType,
+  DictOfType,  // type address
+  Keyword,     // a keyword argument: its name follows as a Value token
 };
 
 constexpr uint64_t head(Tag tag, DType dtype = DType::Invalid, unsigned ndim = 0,
@@ -43,25 +52,27 @@ inline uint64_t address(const void* pointer) { return reinterpret_cast<uintptr_t
 
 enum class LeafKind : uint8_t { Array, Tensor, NumpyScalar, WeakInt, WeakFloat, WeakComplex };
 
-// Of an array: not in C order; may be written; aligned, in native byte order and of a dtype that kernels know.
+// Of an array: not in C order; may be written; aligned, in native byte order and of a dtype that
+// kernels know.
 constexpr uint8_t kStrided = 1, kWritable = 2, kFits = 4;
 
 // A dynamic argument of this call. Borrowed: the caller's references keep it alive.
 struct Leaf {
   PyObject* object;
-  void* data;      // arrays and tensors
-  uint32_t word;   // index of shape[0] in the call's words (arrays and tensors)
+  void* data;     // arrays and tensors
+  uint32_t word;  // index of shape[0] in the call's words (arrays and tensors)
   LeafKind kind;
-  DType dtype;     // arrays, tensors, NumPy scalars
+  DType dtype;  // arrays, tensors, NumPy scalars
   uint8_t ndim;
-  uint8_t form;    // kStrided | kWritable | kFits
+  uint8_t form;  // kStrided | kWritable | kFits
 
   bool strided() const { return (form & kStrided) != 0; }
   bool writable() const { return (form & kWritable) != 0; }
   bool fits() const { return (form & kFits) != 0; }
 };
 
-// Objects of a call: those compared by value, and those whose address is in the words and must stay alive with them.
+// Objects of a call: those compared by value, and those whose address is in the words and must stay
+// alive with them.
 struct CallObject {
   PyObject* object;
   bool by_value;
@@ -98,7 +109,8 @@ class Inline {
     capacity_ = capacity;
   }
 
-  static_assert(std::is_trivially_copyable_v<T>, "elements start uninitialised and are copied bytewise");
+  static_assert(std::is_trivially_copyable_v<T>,
+                "elements start uninitialised and are copied bytewise");
   T* data_ = reinterpret_cast<T*>(local_);
   size_t size_ = 0;
   size_t capacity_ = N;
@@ -111,9 +123,9 @@ struct Call {
   Inline<Leaf, 16> leaves;
   Inline<CallObject, 8> objects;
   const TypeFacts* tensor = nullptr;  // kind of the first tensor of another library
-  uint8_t matchable = kFits;             // false: some array is misaligned, byte-swapped or of a foreign dtype
-  std::vector<Ref> owned;             // exports of `__dlpack__`, alive for the call
-  size_t held = 0;                    // leaves with a reference of our own
+  uint8_t matchable = kFits;  // false: some array is misaligned, byte-swapped or of a foreign dtype
+  std::vector<Ref> owned;     // exports of `__dlpack__`, alive for the call
+  size_t held = 0;            // leaves with a reference of our own
 
   Call() = default;
   Call(const Call&) = delete;
@@ -121,7 +133,8 @@ struct Call {
   ~Call() {
     for (size_t i = 0; i < held; ++i) Py_DECREF(leaves[i].object);
   }
-  // Before code of others runs (a hash, a comparison, an export): it may take arguments out of their containers.
+  // Before code of others runs (a hash, a comparison, an export): it may take arguments out of
+  // their containers.
   void hold() {
     for (; held < leaves.size(); ++held) Py_INCREF(leaves[held].object);
   }
@@ -144,7 +157,8 @@ struct Entry {
 class Table {
  public:
   ~Table() { clear(); }
-  // The binding for a call, a new reference; null without an error when unknown, null with an error when == raised.
+  // The binding for a call, a new reference; null without an error when unknown, null with an error
+  // when == raised.
   PyObject* find(Call& call);
   bool insert(Call& call, PyObject* binding);  // false with an error set
   void clear();

@@ -1,5 +1,6 @@
-// Callers publish their region in a slot and take part; idle workers find slots and claim tasks one by one, so that a
-// slow or preempted thread delays nobody but its own task. All shared state is in `Pool`; it is never destroyed.
+// Callers publish their region in a slot and take part; idle workers find slots and claim tasks one
+// by one, so that a slow or preempted thread delays nobody but its own task. All shared state is in
+// `Pool`; it is never destroyed.
 #include "thread_pool.h"
 
 #include <linux/futex.h>
@@ -17,24 +18,25 @@
 namespace jitops::pool {
 namespace {
 
-constexpr int kSlots = 64;              // regions open at once; further callers run alone
+constexpr int kSlots = 64;  // regions open at once; further callers run alone
 constexpr int kMaxThreads = 1024;
-constexpr int kTasksPerThread = 4;      // when the kernel leaves the number to us
+constexpr int kTasksPerThread = 4;  // when the kernel leaves the number to us
 constexpr int kMaxTasks = 0xffff;
 constexpr auto kSpin = std::chrono::microseconds(30);
 constexpr uint64_t kMoment = 300000;  // ticks, about 0.1 ms
 constexpr uint32_t kWaiting = 1u << 31;
 
 // Region of one caller.
-//   ticket: generation << 32 | end << 16 | begin of the unclaimed tasks. Written by the caller to publish, then only by CAS:
-//           the caller claims the first, helpers the last, so that each finds its part of the data in its own cache the
-//           next time. Until the claiming thread adds its task to `done` the region stays open, so `task`, `data` and
-//           `tasks` are read after a claim only.
-//   seats:  generation << 32 | helpers that may still join. CAS by helpers, +1 when they leave, same generation only.
-//   done:   tasks finished, and kWaiting when the caller sleeps on it. Reset by the caller before it publishes.
-//   error:  first non-zero code; CAS from 0.
-//   busy:   1 while a caller owns the slot; taken by exchange, given back by a release store.
-//   started, left: clock ticks when the latest region began and ended; written by the owner, hints for everyone.
+//   ticket: generation << 32 | end << 16 | begin of the unclaimed tasks. Written by the caller to
+//   publish, then only by CAS:
+//           the caller claims the first, helpers the last, so that each finds its part of the data
+//           in its own cache the next time. Until the claiming thread adds its task to `done` the
+//           region stays open, so `task`, `data` and `tasks` are read after a claim only.
+//   seats:  generation << 32 | helpers that may still join. CAS by helpers, +1 when they leave,
+//   same generation only. done:   tasks finished, and kWaiting when the caller sleeps on it. Reset
+//   by the caller before it publishes. error:  first non-zero code; CAS from 0. busy:   1 while a
+//   caller owns the slot; taken by exchange, given back by a release store. started, left: clock
+//   ticks when the latest region began and ended; written by the owner, hints for everyone.
 //   launches: written by the owner, read by stats().
 struct alignas(64) Slot {
   std::atomic<uint64_t> ticket{0};
@@ -52,25 +54,27 @@ struct alignas(64) Slot {
 
 struct Pool {
   Slot slots[kSlots];
-  // Bumped after each publication; workers sleep on it. Pairs with `sleepers`: a publisher bumps, then reads sleepers; a
-  // worker counts itself, then sleeps only if the value is still the one it saw (both sequentially consistent).
+  // Bumped after each publication; workers sleep on it. Pairs with `sleepers`: a publisher bumps,
+  // then reads sleepers; a worker counts itself, then sleeps only if the value is still the one it
+  // saw (both sequentially consistent).
   alignas(64) std::atomic<uint32_t> signal{0};
   std::atomic<int32_t> sleepers{0};  // workers in or about to enter the futex
   std::atomic<int32_t> spinners{0};  // workers looking at `signal`; a hint for how many to wake
-  alignas(64) std::atomic<int32_t> active{0};  // threads inside regions: callers always, workers only below the budget
+  alignas(64) std::atomic<int32_t> active{
+      0};  // threads inside regions: callers always, workers only below the budget
   alignas(64) std::atomic<int32_t> threads{0};  // budget; 0: not determined yet
   std::atomic<int32_t> workers{0};              // started; written under `starting`, read anywhere
   std::atomic<uint32_t> used{0};                // slots ever taken are those below; only grows
-  std::atomic<uint32_t> epoch{0};               // forks survived; written in the child while it has one thread
-  std::mutex starting;                          // guards starting workers and the registration for fork
-  bool registered = false;                      // guarded by `starting`
+  std::atomic<uint32_t> epoch{0};  // forks survived; written in the child while it has one thread
+  std::mutex starting;             // guards starting workers and the registration for fork
+  bool registered = false;         // guarded by `starting`
 };
 
 Pool g_pool;  // constant-initialised, trivially alive until the process ends
 
-thread_local int t_depth = 0;     // regions this thread is inside of
-thread_local int t_limit = 0;     // set_thread_limit
-thread_local int t_op_limit = 0;  // OpLimit
+thread_local int t_depth = 0;      // regions this thread is inside of
+thread_local int t_limit = 0;      // set_thread_limit
+thread_local int t_op_limit = 0;   // OpLimit
 thread_local unsigned t_slot = 0;  // slot used last
 
 // A clock for hints: about 2 to 4 ticks a nanosecond on x86-64; scaled to 3 elsewhere.
@@ -94,13 +98,13 @@ void pause_cpu() {
 }
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t value) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr, nullptr,
-          0);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr,
+          nullptr, 0);
 }
 
 void futex_wake(std::atomic<uint32_t>& word, int count) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr, nullptr,
-          0);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr,
+          nullptr, 0);
 }
 
 // Spin for kSpin at most while `blocked()`; true when it ended.
@@ -171,7 +175,8 @@ void leave_seat(Slot& slot, uint32_t generation) {
   }
 }
 
-// Callers that ended a region a moment ago and probably begin the next one now: their cores are not free.
+// Callers that ended a region a moment ago and probably begin the next one now: their cores are not
+// free.
 int resting_callers() {
   const uint64_t now = ticks();
   const unsigned used = g_pool.used.load(std::memory_order_relaxed);
@@ -209,7 +214,8 @@ bool help(Slot& slot) {
   if (!take_seat(slot, generation)) return false;
   const uint32_t epoch = g_pool.epoch.load(std::memory_order_relaxed);
   uint32_t finished = 0;
-  for (int index; !over_budget() && (index = claim<From::Last>(slot, generation)) >= 0; ++finished) {
+  for (int index; !over_budget() && (index = claim<From::Last>(slot, generation)) >= 0;
+       ++finished) {
     run_task(slot, index);
     if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) pthread_exit(nullptr);
   }
@@ -257,8 +263,8 @@ void* work(void* argument) {
 void before_fork() { g_pool.starting.lock(); }
 void after_fork_parent() { g_pool.starting.unlock(); }
 
-// The child has one thread: no workers, no callers. Regions of the parent's threads are closed; a region that the forking
-// thread itself is inside of notices the new epoch.
+// The child has one thread: no workers, no callers. Regions of the parent's threads are closed; a
+// region that the forking thread itself is inside of notices the new epoch.
 void after_fork_child() {
   for (Slot& slot : g_pool.slots) {
     const uint64_t generation = generation_of(slot.ticket.load(std::memory_order_relaxed)) + 1u;
@@ -376,8 +382,8 @@ void wait_done(Slot& slot, uint32_t tasks) {
   }
 }
 
-// After a region: a core is free, and another caller's region may be short of helpers. Only one that has lasted a while
-// is worth waking a worker for.
+// After a region: a core is free, and another caller's region may be short of helpers. Only one
+// that has lasted a while is worth waking a worker for.
 void hand_over(Slot& mine) {
   const uint64_t now = ticks();
   mine.left.store(now, std::memory_order_relaxed);

@@ -1,6 +1,7 @@
 // The thread pool behind the kernels' parallel loops: one per process, no Python in it.
 //
-// Serial meaning: launch(fn, data, n) is `for (i = 0; i < n; ++i) fn(i, {n}, data)`; with n = 0 the pool chooses n.
+// Serial meaning: launch(fn, data, n) is `for (i = 0; i < n; ++i) fn(i, {n}, data)`; with n = 0 the
+// pool chooses n.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,13 @@ struct Env {  // TVMParallelGroupEnv
 using Task = int (*)(int task, Env* env, void* data);
 using Launch = int (*)(Task task, void* data, int num_task);
 
-// Run the tasks on the calling thread and on idle workers. Returns 0, or the first non-zero code of a task (tasks not
-// yet started are then left out). Nested launches run on the calling thread alone.
+// Run the tasks on the calling thread and on idle workers. Returns 0, or the first non-zero code of
+// a task (tasks not yet started are then left out). Nested launches run on the calling thread
+// alone.
 int launch(Task task, void* data, int num_task);
 
-// The number of threads of the process that run tasks at once, callers included. 0: what the machine grants.
+// The number of threads of the process that run tasks at once, callers included. 0: what the
+// machine grants.
 void set_threads(int count);
 int get_threads();  // what a launch from this thread may use now
 

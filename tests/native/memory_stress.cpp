@@ -1,4 +1,5 @@
-// Blocks allocated, grown and released by many threads, also by threads other than their own; exits with 0 when clean.
+// Blocks allocated, grown and released by many threads, also by threads other than their own; exits
+// with 0 when clean.
 #include "memory.h"
 
 #include <cstdint>
@@ -34,7 +35,8 @@ Block make(std::mt19937& random) {
   const size_t bytes = random() % (size_t{1} << scale);
   const auto mark = static_cast<unsigned char>(random());
   auto* data = static_cast<unsigned char*>(memory::allocate(bytes));
-  check(data != nullptr && reinterpret_cast<uintptr_t>(data) % memory::kAlignment == 0, "alignment");
+  check(data != nullptr && reinterpret_cast<uintptr_t>(data) % memory::kAlignment == 0,
+        "alignment");
   std::memset(data, mark, bytes);
   return {data, bytes, mark};
 }

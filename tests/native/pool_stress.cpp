@@ -1,5 +1,6 @@
-// Random launches from many threads, with limits, nesting, errors, threads that come and go, budget changes and forks.
-// Built by `cmake -DJITOPS_STRESS=ON -DJITOPS_SANITIZE=thread jitops/native`; prints nothing and exits with 0 when clean.
+// Random launches from many threads, with limits, nesting, errors, threads that come and go, budget
+// changes and forks. Built by `cmake -DJITOPS_STRESS=ON -DJITOPS_SANITIZE=thread jitops/native`;
+// prints nothing and exits with 0 when clean.
 #include "thread_pool.h"
 
 #include <sys/wait.h>
