@@ -84,7 +84,8 @@ def float32_errors(name: str, full: bool) -> list[float | None]:
     with np.errstate(all="ignore"):
         numpys = float32_arrays(name, (x,), theirs(x)).worst if theirs else None
     ours = float32_bits(name, 1 if full else STRIDE, kernel(name, "float32").address).worst
-    return [ours, numpys, float32_bits(name, STRIDE, None).worst]
+    # The C library has no sigmoid.
+    return [ours, numpys, None if name == "sigmoid" else float32_bits(name, STRIDE, None).worst]
 
 
 def float64_errors(name: str, count: int) -> list[float | None]:

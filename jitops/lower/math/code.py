@@ -181,13 +181,10 @@ class Code:
         x = self.select(self.gt(x, high), high, x)
         return self.select(self.lt(x, low), low, x)
 
-    # -- integers hidden in floats
-    # ------------------------------------------------------------------------------
+    # -- integers hidden in floats -------------------------------------------------------------
 
     def round_scaled(self, x: Expr, scale: float | Expr, biases: int = 1) -> tuple[Expr, Expr]:
-        """``n = rint(x * scale)`` as a float.
-
-        And an integer whose low bits are ``n + biases * bias``.
+        """Round ``x * scale`` to n: a float, and an integer with low bits ``n + biases * bias``.
 
         No float-to-integer conversion is used: AVX2 has none for 64 bits. The exponent bias comes
         with the rounding constant, so that a shift makes ``2**n``.
@@ -202,9 +199,9 @@ class Code:
         return self.bitcast(self.shl(biased, FORMATS[dtype].mantissa), dtype)
 
     def scale_by_power(self, x: Expr, twice_biased: Expr) -> Expr:
-        """``x * 2**n`` rounded once, n up to twice the exponent range, ``|x|`` near 1.
+        """Return ``x * 2**n`` rounded once; ``|x|`` near 1, n up to twice the exponent range.
 
-        Low bits are n + 2 bias.
+        The integer's low bits are ``n + 2 bias``.
         """
         dtype = scalar.dtype_of(x)
         half = self.shr(twice_biased, 1)

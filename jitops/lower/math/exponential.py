@@ -72,7 +72,7 @@ EXP2_32 = (
 def reduce_by_ln2(c: Code, x: Expr, biases: int = 1) -> tuple[Expr, Expr, Expr]:
     """``x = n ln 2 + r + r_low`` in float64.
 
-    R, r_low, and n (with so many exponent biases) in an integer's low bits.
+    Gives r, r_low, and n (with so many exponent biases) in an integer's low bits.
     """
     high, low = LN2_64
     n, n_bits = c.round_scaled(x, LOG2_E, biases)
@@ -156,7 +156,7 @@ def expm1_wide(c: Code, x: Expr) -> Expr:
 def expm1_float64(c: Code, x: Expr) -> Expr:
     """exp(x) - 1 in float64: ``(2**n - 1) + 2**n (exp(r) - 1)`` with the sum compensated.
 
-    Below 0.7 ULP.
+    The error is below 0.7 ULP.
     """
     y = c.clamp(x, -45.0, 710.0)
     r, r_low, n_bits = reduce_by_ln2(c, y)
@@ -181,7 +181,7 @@ def sigmoid_wide(c: Code, x: Expr) -> Expr:
 def sigmoid_float64(c: Code, x: Expr) -> Expr:
     """1 / (1 + exp(-x)) in float64 as exp(min(x, 0)) / (1 + exp(-|x|)), compensated.
 
-    Below 0.8 ULP.
+    The error is below 0.8 ULP.
     """
     low = c.neg(c.fabs(c.clamp(x, -746.0, 746.0)))
     r, r_low, n_bits = reduce_by_ln2(c, low, biases=2)

@@ -47,7 +47,7 @@ _EXP_TWICE_32 = tuple(q * 2.0 ** (6 - i) for i, q in enumerate(EXP_32))
 def tanh_float32(c: Code, x: Expr) -> Expr:
     """Tanh in float32: odd polynomial below 0.98, ``1 - 2 / (exp(2|x|) + 1)`` above.
 
-    Below 1 ULP.
+    The error is below 1 ULP.
     """
     magnitude = c.fabs(x)
     square = c.mul(x, x)
@@ -74,7 +74,7 @@ def cosh_sinh_parts(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr]:
 def half_powers(c: Code, biased: Expr, halvings: int = 1) -> tuple[Expr, Expr, Expr, Expr]:
     """Give ``A = (2**n - 2**-n) / 2**halvings``, ``B = (2**n + 2**-n) / 2**halvings`` for n >= 0.
 
-    Each as value and error.
+    Each comes as a value and its error.
     """
     grow = c.power_of_two(c.sub(biased, halvings), "float64")
     shrink = c.power_of_two(c.sub(2 * FLOAT64.bias - halvings, biased), "float64")
@@ -132,9 +132,9 @@ def cosh_float64(c: Code, x: Expr) -> Expr:
 
 
 def _sinh_cosh_kernel(c: Code, x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """Give ``a, b, sinh r, cosh r`` in float64 to 2^-33, with sinh x = a cosh r + b sinh r.
+    """Give ``a, b, sinh r, cosh r`` in float64 to 2^-33.
 
-    Cosh x = b cosh r + a sinh r.
+    sinh x = a cosh r + b sinh r and cosh x = b cosh r + a sinh r.
     """
     x = c.clamp(x, -110.0, 110.0)
     n, biased = c.round_scaled(x, LOG2_E)

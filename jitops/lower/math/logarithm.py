@@ -88,9 +88,9 @@ def log_float32(c: Code, x: Expr) -> Expr:
 
 
 def _log_terms(c: Code, f: Expr) -> tuple[Expr, Expr, Expr]:
-    """``(s, t, -f/2)`` with log(1 + f) = f - f^2/2 + s t in float64, for 1 + f in [sqrt(1/2).
+    """Give ``(s, t, -f/2)`` with log(1 + f) = f - f^2/2 + s t in float64.
 
-    Sqrt(2)).
+    1 + f is in [sqrt(1/2), sqrt(2)).
     """
     s = c.div(f, c.add(f, 2.0))
     z = c.mul(s, s)

@@ -136,7 +136,7 @@ def cbrt_float64(c: Code, x: Expr) -> Expr:
 def hypot_wide(c: Code, x: Expr, y: Expr) -> Expr:
     """sqrt(x^2 + y^2) of float32, computed in float64 and rounded once; below 0.51 ULP.
 
-    Inf beats NaN.
+    Infinity beats NaN.
     """
     return _inf_first(c, x, y, c.sqrt(c.fma(x, x, c.mul(y, y))))
 
@@ -144,7 +144,7 @@ def hypot_wide(c: Code, x: Expr, y: Expr) -> Expr:
 def hypot_float64(c: Code, x: Expr, y: Expr) -> Expr:
     """sqrt(x^2 + y^2) in float64, scaled by a power of two, squares in two parts; below 0.6 ULP.
 
-    Inf beats NaN.
+    Infinity beats NaN.
     """
     x, y = c.fabs(x), c.fabs(y)
     swap = c.lt(x, y)

@@ -27,9 +27,9 @@ _ONE_OVER_PI = ("0x1.45f306dc9c882p-2", "0x1.4a7f09d5f47d5p-55")
 
 
 def half_turn_float32(c: Code, x: Expr) -> tuple[Expr, Expr]:
-    """``x / pi = 2 m + n + y``, |y| < 0.5412.
+    """Reduce ``x / pi = 2 m + n + y``, |y| < 0.5412.
 
-    Y as float64 (error below 2^-54) and n in the low bits of an int32.
+    Gives y as float64 (error below 2^-54) and n in the low bits of an int32.
 
     A float32 has 24 bits and its product with a float64 less than 2^51 here, so that the fused
     multiply-adds cancel exactly. NaN and infinity give NaN.

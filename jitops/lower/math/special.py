@@ -103,7 +103,7 @@ def erf_wide(c: Code, x: Expr) -> Expr:
 def erfc_wide(c: Code, x: Expr) -> Expr:
     """Complementary error function of a float32, computed in float64 and rounded once.
 
-    Below 0.6 ULP.
+    The error is below 0.6 ULP.
     """
     y = c.fabs(c.clamp(x, -10.2, 10.2))
     inverse = c.div(1.0, c.mul(c.add(y, 2.0), c.fma(y, 2.0, 1.0)))

@@ -43,7 +43,7 @@ def cos_float32(c: Code, x: Expr) -> Expr:
 def tan_float32(c: Code, x: Expr) -> Expr:
     """Tangent in float32 for every finite x, computed in float64 and rounded once.
 
-    Below 0.8 ULP.
+    The error is below 0.8 ULP.
     """
     y, _ = half_turn_float32(c, x)
     z = c.mul(y, y)
@@ -103,9 +103,9 @@ def _wave_float64(c: Code, magnitude: Expr, turn: int) -> Expr:
 
 
 def sin_cos_parts(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """r^2; t with sin(r + r_low) = r + t; and u, v with cos(r + r_low) = u + v.
+    """Give r^2, t with sin(r + r_low) = r + t, and u, v with cos(r + r_low) = u + v.
 
-    For |r| <= pi/4 in float64.
+    |r| <= pi/4, in float64.
     """
     z, z_low = c.product(r, r)
     sine_tail = c.fma(c.mul(z, r), c.polynomial(z, SIN_64), c.fma(c.mul(z, -0.5), r_low, r_low))
