@@ -202,14 +202,16 @@ def log1p_kernel(c: Code, x: Expr) -> Expr:
     return log_specials(c, x, _log_kernel_sum(c, k, f), -1.0)
 
 
-def log2_wide(c: Code, x: Expr) -> Expr:
-    """Base-2 logarithm of a float32, computed in float64 and rounded once; below 0.51 ULP."""
-    return log_specials(c, x, log2_kernel(c, x))
+def log2_float32(c: Code, x: Expr) -> Expr:
+    """Base-2 logarithm in float32, computed in float64 and rounded once; below 0.51 ULP."""
+    value = log2_kernel(c, c.cast(x, "float64"))
+    return log_specials(c, x, c.cast(value, "float32"))
 
 
-def log10_wide(c: Code, x: Expr) -> Expr:
-    """Base-10 logarithm of a float32, computed in float64 and rounded once; below 0.51 ULP."""
-    return log_specials(c, x, c.mul(log_kernel(c, x), LOG10_E[0]))
+def log10_float32(c: Code, x: Expr) -> Expr:
+    """Base-10 logarithm in float32, computed in float64 and rounded once; below 0.51 ULP."""
+    value = c.mul(log_kernel(c, c.cast(x, "float64")), LOG10_E[0])
+    return log_specials(c, x, c.cast(value, "float32"))
 
 
 def log1p_wide(c: Code, x: Expr) -> Expr:
