@@ -3,6 +3,7 @@
 #include "thread_pool.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -47,6 +48,18 @@ int image_file(const Py_buffer& image) {
   return -1;
 }
 
+// The descriptor's number will be used again, and debuggers and crash reporters open libraries by
+// the path that the loader remembers: put a name there that no file has, of the same length.
+void forget_path(void* handle) {
+  constexpr char kPath[] = "/proc/self/fd", kName[] = "/memfd:jitops";
+  static_assert(sizeof kPath == sizeof kName);
+  link_map* map = nullptr;
+  if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map != nullptr && map->l_name != nullptr &&
+      std::strncmp(map->l_name, kPath, sizeof kPath - 1) == 0) {
+    std::memcpy(map->l_name, kName, sizeof kName - 1);
+  }
+}
+
 void* open_image(const Py_buffer& image) {
   const int fd = image_file(image);
   if (fd < 0) {
@@ -58,6 +71,8 @@ void* open_image(const Py_buffer& image) {
   if (handle == nullptr) {
     PyErr_Format(PyExc_ImportError, "cannot load a kernel library of %zd bytes: %s", image.len,
                  dlerror());
+  } else {
+    forget_path(handle);
   }
   close(fd);
   return handle;

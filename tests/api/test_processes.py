@@ -85,3 +85,22 @@ def test_killing_the_compiling_process_leaves_nothing_half_written(environment, 
 def test_the_environment_can_switch_jitops_off(environment):
     result = finish(start(environment, JITOPS_DISABLE="1"))
     assert result["gelu"] == {"hits": 0, "misses": 0, "compiles": 0, "loads": 0}
+
+
+MORE = PROGRAM + """
+@jitop
+def other(x):
+    return np.exp(x) + OFFSET
+
+np.testing.assert_allclose(other(x), other.eager(x), rtol=1e-5)
+"""
+
+
+def test_a_process_that_has_loaded_an_op_can_compile_another(environment):
+    finish(start(environment))
+    for offset in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", f"OFFSET = {offset}\n" + MORE],
+            env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (done.returncode, done.stderr)
