@@ -93,7 +93,7 @@ def exp_float32(c: Code, x: Expr) -> Expr:
 
 
 def exp_float64(c: Code, x: Expr) -> Expr:
-    """e**x in float64, polynomial of degree 11 with a compensated last step; below 0.6 ULP."""
+    """e**x in float64, polynomial of degree 11 with a compensated last step; below 0.7 ULP."""
     x = c.clamp(x, -746.0, 710.0)
     r, r_low, n_bits = reduce_by_ln2(c, x, biases=2)
     square = c.mul(r, r)
@@ -128,7 +128,7 @@ def exp2_float32(c: Code, x: Expr) -> Expr:
 
 
 def exp2_float64(c: Code, x: Expr) -> Expr:
-    """2**x in float64 through e**(r ln 2) with the product in two parts; below 0.6 ULP."""
+    """2**x in float64 through e**(r ln 2) with the product in two parts; below 0.7 ULP."""
     x = c.clamp(x, -1076.0, 1025.0)
     n, n_bits = c.round_scaled(x, 1.0, biases=2)
     r, error = c.product(c.sub(x, n), LN2_64[0])
@@ -144,7 +144,7 @@ def exp2_kernel(c: Code, x: Expr) -> Expr:
 
 
 def expm1_wide(c: Code, x: Expr) -> Expr:
-    """exp(x) - 1 of a float32, computed in float64 and rounded once; below 0.6 ULP."""
+    """exp(x) - 1 of a float32, computed in float64 and rounded once; below 0.9 ULP."""
     y = c.clamp(x, -110.0, 110.0)
     n, n_bits = c.round_scaled(y, LOG2_E)
     r = c.fma(n, -LN2_64[0], y)
@@ -156,7 +156,7 @@ def expm1_wide(c: Code, x: Expr) -> Expr:
 def expm1_float64(c: Code, x: Expr) -> Expr:
     """exp(x) - 1 in float64: ``(2**n - 1) + 2**n (exp(r) - 1)`` with the sum compensated.
 
-    The error is below 0.7 ULP.
+    The error is below 0.9 ULP.
     """
     y = c.clamp(x, -45.0, 710.0)
     r, r_low, n_bits = reduce_by_ln2(c, y)
