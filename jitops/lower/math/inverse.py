@@ -161,7 +161,7 @@ def _atan_ratio(c: Code, y: Expr, x: Expr, coefficients: tuple[float, ...]) -> t
 
 
 def atan_float64(c: Code, x: Expr) -> Expr:
-    """Arc tangent in float64; below 0.8 ULP."""
+    """Arc tangent in float64; below 0.9 ULP."""
     magnitude = c.fabs(x)
     bounded = c.select(c.gt(magnitude, 2.0**70), 2.0**70, magnitude)
     head, tail = _atan_ratio(c, bounded, c.fma(bounded, 0.0, 1.0), ATAN_64)

@@ -34,7 +34,7 @@ def sin_float32(c: Code, x: Expr) -> Expr:
 
 
 def cos_float32(c: Code, x: Expr) -> Expr:
-    """Cosine in float32 for every finite x, computed in float64 and rounded once; below 0.7 ULP."""
+    """Cosine in float32 for every finite x, computed in float64 and rounded once; below 1 ULP."""
     y, n = half_turn_float32(c, x)
     value = c.mul(c.fma(c.neg(y), y, 0.25), c.polynomial(c.mul(y, y), COS_HALF_TURN_32))
     return _with_parity(c, value, n)
