@@ -1,8 +1,27 @@
-"""Tests marked `long` run only with `--long`."""
+"""The installed jitops is tested, not the checkout; tests marked `long` run only with `--long`."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+# `python -m pytest` puts the checkout first in sys.path, but its jitops/ has no native module:
+# that is built into the installed package, or found by an editable installation.
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:] = [path for path in sys.path if Path(path or os.curdir).resolve() != ROOT]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Child processes, too, find the installed package: they start outside the checkout."""
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("elsewhere"))
+    yield
+    os.chdir(before)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
