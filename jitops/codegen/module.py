@@ -36,6 +36,8 @@ def build_module(
         slots = list(frame.buffers)
         functions[kernel] = _kernel_function(frame, scope, target)
         pointers = [names.pointer(slot, frame.buffers[slot][0]) for slot in slots]
+        if number:
+            calls.emit(_memory_barrier(names.scratch()))
         calls.emit(st.Evaluate(Call(kernel, pointers, ret_ty=PrimType(_RETURN))))
     functions[GlobalVar(ENTRY)] = names.function(target)
     return IRModule(functions)
@@ -50,6 +52,17 @@ def _attrs(target: Any, **more: Any) -> Any:
 
 def _return() -> Any:
     return st.Return(tirx.IntImm(_RETURN, 0))
+
+
+def _memory_barrier(scratch: Any) -> Any:
+    """Keeps LLVM from moving loads and stores from one kernel to another: a store to unknown memory.
+
+    Within a kernel different buffers are different memory, and TVM's code generator says so by type-based metadata.
+    Once kernels are inlined side by side, buffers of two of them may be the same memory under different names.
+    """
+    byte, count = tirx.IntImm("int8", 0), int64(8)
+    volatile = tirx.IntImm("bool", 1)
+    return st.Evaluate(tirx.call_llvm_intrin("void", "llvm.memset", scratch, byte, count, volatile))
 
 
 def _kernel_function(frame: Frame, scope: Scope, target: Any) -> Any:
@@ -75,13 +88,20 @@ class _EntryPointers:
         kind, where = slot.place
         position = where if kind == "argument" else self.workspace
         assert position is not None and where is not None
-        if position not in self.addresses:
-            load = tirx.BufferLoad(self.table, [int64(position)])
-            self.addresses[position] = self.scope.let(load, "address")
-        address = self.addresses[position]
+        address = self._address(position)
         if kind == "workspace" and where:
             address = address + tirx.IntImm("uint64", where)
         return tirx.reinterpret(param.ty, address)
+
+    def scratch(self) -> Any:
+        """The head of the workspace, which no value lives in (`jitops.lower.memory`)."""
+        return tirx.reinterpret(PointerType(PrimType("uint8")), self._address(self.workspace))
+
+    def _address(self, position: int) -> Any:
+        if position not in self.addresses:
+            load = tirx.BufferLoad(self.table, [int64(position)])
+            self.addresses[position] = self.scope.let(load, "address")
+        return self.addresses[position]
 
     def function(self, target: Any) -> Any:
         body = [st.DeclBuffer(self.table, data=self.array), *self.scope.stmts, _return()]

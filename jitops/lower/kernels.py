@@ -207,7 +207,8 @@ class RowKernel(Kernel):
 
     def hold(self, var: Var, index: Index, value: Value, scope: Scope) -> None:
         """Let later code of this row find the row's result in registers."""
-        scope.known[var, key_of(self.row(index))] = value
+        scope.known[var, "row"] = value
+        self.frame.registers[var] = lambda at, reader: reader.find((var, "row"))
 
     def offsets(self, index: Index) -> list[Affine] | None:
         """As `MapKernel.offsets`, over all stages."""

@@ -195,6 +195,9 @@ class _Placer:
             if self.root(new) in lifetimes:
                 lifetimes[self.root(new)][1] = len(self.groups)
         taken: list[tuple[int, int, int]] = []  # offset, end, last group that needs it
+        if self._several_kernels():
+            taken.append((0, ALIGNMENT, len(self.groups)))  # the scratch of barriers between kernels
+            self.memory.workspace = ALIGNMENT
         for var, (first, last) in sorted(lifetimes.items(), key=lambda item: item[1]):
             taken = [t for t in taken if t[2] >= first]
             size = -(-max(var.type.nbytes, 1) // ALIGNMENT) * ALIGNMENT
@@ -204,6 +207,15 @@ class _Placer:
             self.memory.workspace = max(self.memory.workspace, offset + size)
         for var in self.stored:
             self.memory.slots.setdefault(var, self.memory.slots[self.root(var)])
+
+
+    def _several_kernels(self) -> bool:
+        whole = (MapGroup, RowGroup)
+        return (
+            len(self.groups) > 1
+            or bool(self.memory.copies)
+            or not all(isinstance(group, whole) for group in self.groups)
+        )
 
 
 def _first_gap(taken: Sequence[tuple[int, int, int]], size: int) -> int:

@@ -37,15 +37,15 @@ def const(value: float | int | bool, dtype: str) -> Expr:
     if dtype.startswith(("float", "bfloat")):
         value = float(value)
         if value != value or value in (float("inf"), float("-inf")):
-            return _special(value, dtype)
+            return _patterned(value, dtype)
         return tirx.FloatImm(dtype, value)
     if dtype == "uint64" and value >= 2**63:
         return tirx.reinterpret("uint64", tirx.IntImm("int64", int(value) - 2**64))
     return tirx.IntImm(dtype, int(value))
 
 
-def _special(value: float, dtype: str) -> Expr:
-    """Infinities and NaN as bit patterns: printed float literals do not carry them."""
+def _patterned(value: float, dtype: str) -> Expr:
+    """A float as its bit pattern: printed literals do not carry infinities and NaN."""
     bits32 = struct.unpack("<I", struct.pack("<f", value))[0]
     if dtype == "float64":
         bits64 = struct.unpack("<q", struct.pack("<d", value))[0]
@@ -53,7 +53,7 @@ def _special(value: float, dtype: str) -> Expr:
     if dtype == "float32":
         signed = bits32 - 2**32 if bits32 >= 2**31 else bits32
         return tirx.reinterpret("float32", tirx.IntImm("int32", signed))
-    return tirx.Cast(dtype, _special(value, "float32"))
+    return tirx.Cast(dtype, _patterned(value, "float32"))
 
 
 _ANALYSED = 24  # larger definitions are hidden from TVM's analyser; measured best for compile time
@@ -168,6 +168,8 @@ def mul(a: Expr, b: Expr) -> Expr:
 
 def div(a: Expr, b: Expr) -> Expr:
     """True division of floats; truncating division of integers (guard the divisor first)."""
+    if isinstance(b, tirx.FloatImm) and not b.value:
+        b = copysign(intrinsic("llvm.fabs", b), b)  # TVM refuses a literal zero
     return tirx.Div(a, b)
 
 

@@ -267,8 +267,7 @@ class _Writer:
         peak = self.emit("reduce_max", x, axes=axes)
         kept = tuple(a for a in range(x.type.ndim) if a not in axes)
         back = self.emit("broadcast", peak, shape=x.type.shape, axes=kept)
-        self.emit("sub", x, back)
-        self.emit("reduce_sum", self.values[-1], axes=axes)
+        self.emit("reduce_sum", self.emit("sub", x, back), axes=axes)
 
     def _arg(self, x: Var) -> None:
         if x.type.ndim and 0 not in x.type.shape and x.type.dtype.kind != "c":

@@ -1,0 +1,78 @@
+"""Every ufunc, compiled, on special values of every dtype: to the bit, or within the bar of its kind."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from comparing import compare
+from samples import mismatch, pairs
+
+DTYPES = """bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64
+complex64 complex128""".split()
+NOT_YET = {"gcd", "lcm", "isnat"}
+GROUP = 12
+# Results of NumPy itself that differ by a few units in the last place, per loop and machine.
+ROUNDED = """arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt cos cosh exp exp2 expm1 float_power
+deg2rad degrees hypot log log10 log1p log2 logaddexp logaddexp2 power rad2deg radians sin
+sinh tan tanh""".split()
+NO_COMPLEX = {"arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh"}
+FINITE_COMPLEX = {"power", "float_power", "exp", "exp2"}  # infinite operands give NaN, NumPy has limits
+ULP = 4
+UNSIGNED_ZERO = {"maximum", "minimum", "fmax", "fmin"}  # which of two equal zeros is not defined
+
+
+def _ufuncs(nin: int) -> list[np.ufunc]:
+    found = {f.__name__: f for f in vars(np).values() if isinstance(f, np.ufunc)}
+    return [
+        f
+        for name, f in sorted(found.items())
+        if f.signature is None and f.nin == nin and name not in NOT_YET
+    ]
+
+
+def _admitted(ufunc: np.ufunc, args: tuple) -> bool:
+    if args[0].dtype.kind == "c" and ufunc.__name__ in NO_COMPLEX:
+        return False
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            ufunc(*args)
+        except (TypeError, ValueError):
+            return False
+    return True
+
+
+def _check(name, found, wanted, args):
+    if isinstance(wanted, tuple):
+        for f, w in zip(found, wanted, strict=True):
+            _check(name, f, w, args)
+        return
+    assert found.dtype == wanted.dtype
+    assert found.shape == wanted.shape
+    limit = ULP if name in ROUNDED or args[0].dtype.kind == "c" else 0
+    if wanted.dtype.kind == "c" and name not in ("add", "subtract", "negative", "conjugate"):
+        with np.errstate(all="ignore"):
+            scale = np.finfo(found.dtype).eps * 64 * (1 + np.abs(wanted))
+            near = np.abs(found - wanted) <= scale
+        bad = ~near & np.isfinite(wanted)
+        if name in FINITE_COMPLEX:
+            for x in args:
+                bad &= np.isfinite(x)
+    else:
+        with np.errstate(all="ignore"):
+            bad = mismatch(found, wanted, limit, zeros=name not in UNSIGNED_ZERO)
+    if bad.any():
+        at = np.flatnonzero(bad)[:5]
+        shown = [tuple(a[at] for a in args), found[at], wanted[at]]
+        raise AssertionError(f"{bad.sum()} of {bad.size} differ: operands, found, wanted {shown}")
+
+
+@pytest.mark.parametrize("nin", [1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ufuncs_on_special_values(dtype, nin):
+    operands = pairs(dtype, np.random.default_rng(3))[:nin]
+    calls = [(u.__name__, u, operands) for u in _ufuncs(nin) if _admitted(u, operands)]
+    for n in range(0, len(calls), GROUP):
+        compare(calls[n : n + GROUP], _check)
