@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from jitops.api import Op, jitop, spec
+from jitops.api import Op, barrier_warm, jitop, spec
 from jitops.errors import JitopsError
 from jitops.process import config, configure, options
 
 __version__ = "0.1.0"
 
-__all__ = ["JitopsError", "Op", "config", "configure", "jitop", "options", "spec"]
+__all__ = ["JitopsError", "Op", "barrier_warm", "config", "configure", "jitop", "options", "spec"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, overload
 
 import numpy as np
@@ -17,12 +18,14 @@ from jitops.arguments import Call, parameters_of, static_names_of
 from jitops.config import COMPILE_MODES
 from jitops.errors import ArgumentError
 from jitops.graph.types import Spec
-from jitops.pipeline import Bound, Request, bind, key_of, traced_request
+from jitops.pipeline import Bound, Deferred, Request, bind, key_of, traced_request
 from jitops.process import RUNTIME
 from jitops.runtime import Runtime
 from jitops.trace import is_traced
 
-__all__ = ["Compiled", "Explanation", "Op", "Stats", "jitop", "spec"]
+__all__ = ["Compiled", "Explanation", "Op", "Stats", "barrier_warm", "jitop", "spec"]
+
+WAITING_LIMIT = 4096  # signatures remembered as running in NumPy
 
 
 class Stats(dict[str, int]):
@@ -103,6 +106,7 @@ class Op(Dispatcher):
         self._static = frozenset(static)
         self._mode = compile
         self._counts = {"misses": 0, "compiles": 0, "loads": 0}
+        self._waiting: dict[Any, str] = {}  # signatures that run in NumPy for now -> their keys
 
     @property
     def eager(self) -> Callable[..., Any]:
@@ -115,11 +119,36 @@ class Op(Dispatcher):
         return Stats(hits=self.hits, **self._counts)
 
     def compile(self, *args: Any, **kwargs: Any) -> Compiled:
-        """Make ready for such arguments without running: arrays, numbers, or `jitops.spec` objects."""
+        """Make ready for such arguments without running: arrays, numbers, or `jitops.spec` objects.
+
+        Compiles here and now unless the mode is "never". Raises CompileError where that fails, and
+        CacheMiss.
+        """
         started = time.perf_counter()
-        _, bound = self._bind(self._call(args, kwargs))
+        bound = self._bound(self._call(args, kwargs), verify=False)
         self.insert(args, kwargs, bound.binding)
         return Compiled(bound.key.digest, bound.status, time.perf_counter() - started)
+
+    def prepare(
+        self,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        check: bool = False,
+        verify: bool = False,
+        target: str | None = None,
+    ) -> Compiled:
+        """As `compile`, into the cache only; what `jitops warm` does.
+
+        check: compile nothing, CacheMiss where it is missing. verify: compare the kernel with
+        `eager`, a stored one too. target: a level or a CPU to prepare for; None: this machine.
+        """
+        from jitops.pipeline import prepare
+
+        started = time.perf_counter()
+        request = self._request(self._call(tuple(args), kwargs))
+        request.mode, request.verify = "never" if check else "now", verify
+        key, status = prepare(request, self._runtime, target)
+        return Compiled(key.digest, status, time.perf_counter() - started)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """Say what calling with these arguments would do: hit or miss, and what a miss differs in."""
@@ -133,7 +162,7 @@ class Op(Dispatcher):
         differences: list[str] = []
         if runtime.loaded(key.digest) is not None:
             status = "known"
-        elif store.has(key):
+        elif runtime.stored(key) is not None:
             status = "stored"
         else:
             status = "missing"
@@ -146,6 +175,7 @@ class Op(Dispatcher):
 
     def reset(self) -> None:
         """Forget all signatures: globals and closures are read again at the next call."""
+        self._waiting.clear()
         self.clear()
 
     def __repr__(self) -> str:
@@ -156,9 +186,13 @@ class Op(Dispatcher):
             return Value(self.eager(*args, **kwargs))
         self._counts["misses"] += 1
         call = self._call(args, kwargs)
-        if call.copied:
-            return Value(self._run_on_copies(call))
+        if self._waiting and self._still_waiting(call):
+            return Value(call.eager(self.eager))
         call, bound = self._bind(call)
+        if isinstance(bound, Deferred):
+            return Value(self._run_for_now(call, bound))
+        if call.copied:
+            return Value(self._run_on_copies(call, bound))
         reason = call.unfit_for(bound.traced)
         if reason:
             self._runtime.log.once(f"eager {self.__qualname__} {reason}",
@@ -166,9 +200,31 @@ class Op(Dispatcher):
             return Value(self.eager(*args, **kwargs))
         return bound.binding
 
-    def _run_on_copies(self, call: Call) -> Any:
+    def _still_waiting(self, call: Call) -> bool:
+        """Whether this signature's kernel is on its way still, or will never come."""
+        signature = call.signature()
+        digest = self._waiting.get(signature)
+        if digest is None:
+            return False
+        runtime = self._runtime
+        if runtime.background().busy(digest):
+            return True
+        if digest in runtime.failures and not runtime.config.strict:
+            return True
+        self._waiting.pop(signature, None)
+        return False
+
+    def _run_for_now(self, call: Call, deferred: Deferred) -> Any:
+        """NumPy's result, where there is no kernel; or the reason why not, under strict."""
+        if deferred.error is not None and self._runtime.config.strict:
+            raise deferred.error
+        if len(self._waiting) >= WAITING_LIMIT:
+            self._waiting.clear()
+        self._waiting[call.signature()] = deferred.key.digest
+        return call.eager(self.eager)
+
+    def _run_on_copies(self, call: Call, bound: Bound) -> Any:
         """Arguments that no kernel can read where they are: copied in, and back if written."""
-        call, bound = self._bind(call)
         self.insert(call.args, call.kwargs, bound.binding)
         result = self(*call.args, **call.kwargs)
         call.copy_back(bound.traced)
@@ -184,8 +240,12 @@ class Op(Dispatcher):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         return Call(self, args, kwargs, self._static)
 
-    def _bind(self, call: Call) -> tuple[Call, Bound]:
+    def _bind(
+        self, call: Call, mode: str | None = None, verify: bool = False
+    ) -> tuple[Call, Bound | Deferred]:
         request = self._request(call)
+        request.mode = mode or request.mode
+        request.verify = verify
         traced, layouts = traced_request(request)
         names = {call.name_of(leaf) for leaf in traced.static_leaves} - {""}
         if names:
@@ -194,11 +254,23 @@ class Op(Dispatcher):
             self.set_static(tuple(self._static))
             again = self._call(call.args, call.kwargs)
             again.copied = call.copied
-            return self._bind(again)
+            return self._bind(again, mode, verify)
+        recorder = self._runtime.recorder()
+        if recorder is not None:
+            recorder.note(self.eager, call, traced)
         bound = bind(request, traced, layouts, self._runtime)
-        if bound.status != "known":
+        if isinstance(bound, Bound) and bound.status != "known":
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
         return call, bound
+
+    def _bound(self, call: Call, verify: bool) -> Bound:
+        """The kernel for a call, compiled here if need be. Raises CompileError, CacheMiss."""
+        mode = self._mode or self._runtime.config.compile
+        _, bound = self._bind(call, "now" if mode == "background" else mode, verify)
+        if isinstance(bound, Bound):
+            return bound
+        assert bound.error is not None
+        raise bound.error
 
 
 def _named(line: str, names: Sequence[str]) -> str:
@@ -233,7 +305,8 @@ def jitop(
     """Compile a NumPy function for this machine, on first use of each signature, and keep it.
 
     static: parameters whose values are part of the signature (an axis, a mode); they must be hashable.
-    compile: on a miss, "now" (default) or "never" (CacheMiss); None: as `jitops.config.compile`.
+    compile: on a miss, "now" (default), "background" (NumPy's result until another process has
+        compiled it) or "never" (CacheMiss); None: as `jitops.config.compile`.
     threads: the most threads a call may use; None: as configured.
 
     Raises ArgumentError where an option does not fit the function.
@@ -262,3 +335,15 @@ def spec(shape: int | Sequence[int], dtype: Any = "float64") -> Spec:
     shape: an int or a sequence of ints. dtype: as `numpy.dtype` takes it.
     """
     return Spec(shape, np.dtype(dtype))
+
+
+def barrier_warm(timeout: float = 600.0) -> AbstractContextManager[bool]:
+    """`with jitops.barrier_warm():` runs the block on the first process of each machine first.
+
+    For scripts started by torchrun, mpirun or srun: put the first step in the block, and rank 0
+    compiles what the others then load. Every process has to come by. Gives whether this process is
+    the first. Without a launcher the block just runs.
+
+    timeout: seconds that the others wait at most; then they go on, with a warning.
+    """
+    return RUNTIME.ranks().first(RUNTIME.store(), timeout)

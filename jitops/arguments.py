@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -87,6 +88,58 @@ class Call:
         for original, copy in self.copied:
             if id(copy) in written:
                 original[...] = copy
+
+
+    def signature(self) -> Any:
+        """What a kernel for such a call depends on, hashable; the values of numbers left out."""
+        leaves = {id(leaf[0]): (leaf[1], leaf[2], leaf[3], leaf[4]) for leaf in self.leaves}
+        return _frozen((self.args, self.kwargs), leaves)
+
+    def eager(self, fn: Callable[..., Any]) -> Any:
+        """What the plain function gives: tensors go in as arrays, and come out in the caller's kind."""
+        tensors = [leaf[0] for leaf in self.leaves if leaf[1] == "tensor"]
+        if not tensors and not self.copied:
+            return fn(*self.args, **self.kwargs)
+        swaps = {id(t): np.from_dlpack(t) for t in tensors}
+        swaps.update((id(copy), original) for original, copy in self.copied)
+        result = fn(*replaced(self.args, swaps), **replaced(self.kwargs, swaps))
+        if not tensors:
+            return result
+        back = {id(swaps[id(t)]): t for t in tensors}
+        return _in_kind_of(type(tensors[0]), result, back)
+
+
+def _frozen(tree: Any, leaves: dict[int, Any]) -> Any:
+    found = leaves.get(id(tree))
+    if found is not None:
+        return found
+    if isinstance(tree, (tuple, list)):
+        return (type(tree), *(_frozen(x, leaves) for x in tree))
+    if type(tree) is dict:
+        return (dict, *((k, _frozen(v, leaves)) for k, v in tree.items()))
+    try:
+        hash(tree)
+    except TypeError:
+        return id(tree)
+    return (type(tree), tree)
+
+
+def _in_kind_of(kind: type, tree: Any, back: dict[int, Any]) -> Any:
+    """The tree with arrays made tensors of this library; an argument's array is the argument."""
+    if isinstance(tree, np.ndarray):
+        if id(tree) in back:
+            return back[id(tree)]
+        library = sys.modules[kind.__module__.partition(".")[0]]
+        make = getattr(library, "from_dlpack", None)
+        make = make or getattr(getattr(library, "dlpack", None), "from_dlpack", None)
+        return tree if make is None else make(tree)
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*(_in_kind_of(kind, x, back) for x in tree))
+    if type(tree) in (tuple, list):
+        return type(tree)(_in_kind_of(kind, x, back) for x in tree)
+    if type(tree) is dict:
+        return {k: _in_kind_of(kind, v, back) for k, v in tree.items()}
+    return tree
 
 
 def _refuse_subclass(op: Any, array: Any) -> None:

@@ -16,7 +16,7 @@ import click
 from jitops.config import FIELDS, Config, Settings
 from jitops.errors import ArgumentError, ConfigError, JitopsError
 from jitops.manifest import Job, read_manifest
-from jitops.warm import jobs_of_target, run_jobs
+from jitops.warm import Order, jobs_of_target, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +52,8 @@ def main() -> None:
 @click.option("--manifest", "manifests", multiple=True, type=click.Path(), help="A JSON list.")
 @click.option("-j", "--jobs", "workers", default=1, type=click.IntRange(1), help="Processes.")
 @click.option("--check", is_flag=True, help="Compile nothing; fail for each miss.")
+@click.option("--verify", is_flag=True, help="Compare each kernel with NumPy, stored ones too.")
+@click.option("--target", help="Prepare for x86-64-v2, -v3, -v4, or a CPU by LLVM's name.")
 @as_json
 def warm(
     targets: Sequence[str],
@@ -59,6 +61,8 @@ def warm(
     manifests: Sequence[str],
     workers: int,
     check: bool,
+    verify: bool,
+    target: str | None,
     as_json: bool,
 ) -> None:
     """Compile ops ahead of time, so that no first call has to.
@@ -68,13 +72,14 @@ def warm(
     object to a line, as JITOPS_RECORD writes it.
     """
     jobs = [job for path in manifests for job in read_manifest(path)]
-    for target in targets:
-        jobs += read_manifest(target) if target.endswith(".json") else jobs_of_target(target, specs)
+    for name in targets:
+        jobs += read_manifest(name) if name.endswith(".json") else jobs_of_target(name, specs)
     if not jobs:
         raise ArgumentError(
             "nothing to warm", accepted="MODULE[:OP] with --spec, or a manifest", way_out=_EXAMPLE
         )
-    results = _with_progress(jobs, run_jobs(jobs, workers, check), quiet=as_json)
+    order = Order(check, verify, target)
+    results = _with_progress(jobs, run_jobs(jobs, workers, order), quiet=as_json)
     if as_json:
         _print_json(results)
     else:

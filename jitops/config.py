@@ -16,9 +16,12 @@ from _thread import allocate_lock  # `threading` is not needed, and takes 0.5 ms
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jitops.errors import ConfigError
+
+if TYPE_CHECKING:
+    from jitops.ranks import Ranks
 
 __all__ = ["FIELDS", "Config", "Field", "Settings"]
 
@@ -32,6 +35,7 @@ class Config:
 
     cache_dir: directory of the compiled artifacts (absolute path).
     cache_size: bytes the artifacts may take on disk before the least recently used ones go.
+    cache_readonly: more directories to look into, used where signed with a trusted key.
     num_threads: threads that a kernel may use; None: as many as the process may run on.
     compile: on a miss: "now", or in the "background" (NumPy's result until then), or "never".
     strict: raise where jitops would otherwise fall back to running the function eagerly.
@@ -44,6 +48,7 @@ class Config:
 
     __slots__ = (
         "cache_dir",
+        "cache_readonly",
         "cache_size",
         "check",
         "compile",
@@ -56,6 +61,7 @@ class Config:
     )
     cache_dir: str
     cache_size: int
+    cache_readonly: tuple[str, ...]
     num_threads: int | None
     compile: str
     strict: bool
@@ -159,6 +165,13 @@ def _read_path(value: object) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
+def _read_paths(value: object) -> tuple[str, ...]:
+    parts = value.split(os.pathsep) if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)):
+        raise TypeError
+    return tuple(_read_path(part) for part in parts if part)
+
+
 def _read_record(value: object) -> str | None:
     return None if value is None else _read_path(value)
 
@@ -211,6 +224,7 @@ _FLAG = "0 or 1 (also false/true, no/yes, off/on)"
 FIELDS = (
     Field("cache_dir", None, _read_path, "a directory's path"),
     Field("cache_size", DEFAULT_CACHE_SIZE, _read_size, "bytes, or a number with K, M, G or T"),
+    Field("cache_readonly", (), _read_paths, "directories' paths, with : between them"),
     Field("num_threads", None, _read_threads, "a whole number, 1 or more"),
     Field("compile", "now", _one_of(COMPILE_MODES), ", ".join(COMPILE_MODES)),
     Field("strict", False, _read_flag, _FLAG),
@@ -270,6 +284,12 @@ class Settings:
             config = self._process or Config.from_environment(self._environ)
             self._process = config.replace(**changes)
 
+    def ranks(self) -> Ranks:
+        """Return this process's place among those that a launcher started together."""
+        from jitops.ranks import Ranks  # only a miss needs it
+
+        return Ranks.from_environment(self._environ)
+
     @contextmanager
     def options(self, **changes: object) -> Iterator[Config]:
         """`with options(num_threads=2):` changes settings for the block, in this thread or task.
@@ -292,7 +312,7 @@ class Settings:
         return getattr(self.current(), name)
 
     def __dir__(self) -> list[str]:
-        return [*Config.__slots__, "configure", "current", "options"]
+        return [*Config.__slots__, "configure", "current", "options", "ranks"]
 
     def __repr__(self) -> str:
         return repr(self.current())

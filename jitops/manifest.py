@@ -5,8 +5,14 @@ A manifest is JSON, one object per signature, as a list or one to a line:
     {"op": "package.module:gelu", "spec": "float32[1024,1024]"}
     {"op": "scripts/model.py:norm", "spec": "float32[8,512],float32[512],axis=1"}
 
-A spec names each argument in order, keyword arguments as name=...; an argument is an array
-(dtype[dim,dim]), a Python scalar by its type (float, int, bool, complex), or a JSON value.
+A spec names each argument in order, keyword arguments as name=...; an argument is
+
+    float32[8,4]            an array in C order
+    float32[8,4]@[4,32]     an array with these strides, in bytes
+    float32()               a NumPy scalar
+    float int complex bool  a Python scalar of that type
+    null true 1 0.5 "text"  this very value, as JSON writes it
+    [a,b] (a,b) {"k":a}     a list, a tuple, a dict of arguments
 """
 
 from __future__ import annotations
@@ -16,10 +22,15 @@ import os
 import sys
 from _thread import allocate_lock
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from jitops.errors import ArgumentError
 
-__all__ = ["Job", "Recorder", "op_name", "read_manifest"]
+if TYPE_CHECKING:
+    from jitops.arguments import Call
+    from jitops.trace import Traced
+
+__all__ = ["Job", "Recorder", "op_name", "read_manifest", "spec_of"]
 
 
 class Job:
@@ -78,6 +89,59 @@ def op_name(function: Callable[..., object]) -> str:
     return f"{module}:{function.__qualname__}"
 
 
+def spec_of(call: Call, traced: Traced) -> str | None:
+    """The spec of a call; None where an argument has no text form (a function, an object)."""
+    fixed = {p.source[1] for p in traced.params if p.low is not None and p.low == p.high}
+    leaves = [(leaf, number in fixed) for number, leaf in enumerate(call.leaves)]
+    writer = _SpecWriter(leaves)
+    try:
+        parts = [writer.text(value) for value in call.args]
+        parts += [f"{name}={writer.text(value)}" for name, value in call.kwargs.items()]
+    except _NoTextError:
+        return None
+    return ",".join(parts)
+
+
+class _NoTextError(Exception):
+    """An argument that no text describes."""
+
+
+class _SpecWriter:
+    """Writes the arguments in order; the runtime leaves come up one after the other."""
+
+    def __init__(self, leaves: list[tuple[Any, bool]]) -> None:
+        self._leaves = leaves
+        self._next = 0
+
+    def text(self, value: object) -> str:
+        if self._next < len(self._leaves):
+            leaf, fixed = self._leaves[self._next]
+            if leaf[0] is value:
+                self._next += 1
+                return json.dumps(value) if fixed else _leaf_text(leaf)
+        if type(value) is tuple:
+            return f"({','.join(map(self.text, value))})"
+        if type(value) is list:
+            return f"[{','.join(map(self.text, value))}]"
+        if type(value) is dict and all(type(key) is str for key in value):
+            return f"{{{','.join(f'{json.dumps(k)}:{self.text(v)}' for k, v in value.items())}}}"
+        if value is None or type(value) in (bool, int, float, str):
+            return json.dumps(value)
+        raise _NoTextError
+
+
+def _leaf_text(leaf: Any) -> str:
+    kind, dtype, shape, strides = leaf[1:5]
+    if kind in ("int", "float", "complex"):
+        return str(kind)
+    if dtype is None:
+        raise _NoTextError
+    if kind == "scalar":
+        return f"{dtype}()"
+    text = f"{dtype}[{','.join(map(str, shape))}]"
+    return text if strides is None else f"{text}@[{','.join(map(str, strides))}]"
+
+
 class Recorder:
     """Appends signatures to a manifest, each once. Safe from several threads and processes.
 
@@ -92,6 +156,13 @@ class Recorder:
         self.path = path
         self._lock = allocate_lock()
         self._known: set[Job] | None = None  # guarded by _lock; None: the file is not read yet
+
+    def note(self, function: Callable[..., object], call: Call, traced: Traced) -> None:
+        """Record a call of an op. One that no manifest can name is left out."""
+        name = op_name(function)
+        spec = None if "<" in name else spec_of(call, traced)
+        if spec is not None:
+            self.add(name, spec)
 
     def add(self, op: str, spec: str) -> None:
         """Record that `op` was called with arguments of this `spec`."""

@@ -2,7 +2,7 @@
 
     traced_request  trace
     bind            key → loaded? → stored? → compile once → load
-    compile_graph   simplify → fuse → lower → schedule → compile → link
+    compile_unit    simplify → fuse → lower → schedule → compile → link
 
 TVM is imported by the last step alone.
 """
@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from jitops._native import Binding
 from jitops.cache.artifact import Artifact
 from jitops.cache.key import Key
-from jitops.errors import CacheMiss
+from jitops.errors import ArgumentError, CacheMiss, CompileError
 from jitops.graph.types import Shape
-from jitops.graph.verify import verify
 from jitops.trace import Traced, trace
 
 if TYPE_CHECKING:
+    from jitops._native import Program
     from jitops.runtime import Runtime
+    from jitops.runtime.target import Target
+    from jitops.unit import Unit
 
-__all__ = ["Bound", "Request", "bind", "key_of", "traced_request"]
+__all__ = ["Bound", "Deferred", "Request", "bind", "compile_unit", "key_of", "prepare", "traced_request"]
 
 
 class Request:
@@ -32,9 +34,12 @@ class Request:
 
     kinds: what each dynamic leaf is ("array", "tensor", "scalar", "int", "float", "complex").
     layouts: byte strides of each dynamic leaf, None for C order.
+    mode: "now", "background" or "never". verify: compare a stored kernel with NumPy too.
     """
 
-    __slots__ = ("args", "fn", "kinds", "kwargs", "layouts", "mode", "name", "static")
+    __slots__ = (
+        "args", "fn", "kinds", "kwargs", "layouts", "mode", "name", "static", "verify",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,6 +51,7 @@ class Request:
         layouts: Sequence[Shape | None],
         static: frozenset[str],
         mode: str,
+        verify: bool = False,
     ) -> None:
         self.name = name
         self.fn = fn
@@ -55,6 +61,7 @@ class Request:
         self.layouts = layouts
         self.static = static
         self.mode = mode
+        self.verify = verify
 
 
 class Bound:
@@ -72,17 +79,73 @@ class Bound:
         self.traced = traced
 
 
+class Deferred:
+    """No kernel for this call: still being compiled (error None), or it cannot be (error)."""
+
+    __slots__ = ("error", "key")
+
+    def __init__(self, key: Key, error: CompileError | None = None) -> None:
+        self.key = key
+        self.error = error
+
+
 def bind(
     request: Request, traced: Traced, layouts: Sequence[Shape | None], runtime: Runtime
-) -> Bound:
-    """Find or make the program for a traced request."""
+) -> Bound | Deferred:
+    """Find or make the program for a traced request; Deferred where the call has to run in NumPy.
+
+    Raises CacheMiss with mode "never". A kernel that cannot be compiled
+    or loaded raises nothing: `Deferred.error` says why, and it is not tried again.
+    """
     key = key_of(traced, layouts, runtime)
     program, status = runtime.loaded(key.digest), "known"
-    if program is None:
-        artifact, status = _artifact(request, traced, layouts, key, runtime)
-        program = runtime.load(artifact)
-    sources = [param.source[1] for param in traced.params]
-    return Bound(Binding(program, sources, traced.result), key, status, traced)
+    if program is None or request.verify:
+        error = runtime.failures.get(key.digest)
+        if error is not None:
+            return Deferred(key, error)
+        try:
+            artifact, status = _artifact(request, traced, layouts, key, runtime)
+            if artifact is None:
+                return Deferred(key)
+            program = runtime.load(artifact, key.digest)
+        except (CompileError, ImportError) as error:
+            return Deferred(key, runtime.failed(key.digest, request.name, error))
+    return Bound(_binding(program, traced), key, status, traced)
+
+
+def _binding(program: Program, traced: Traced) -> Binding:
+    return Binding(program, [param.source[1] for param in traced.params], traced.result)
+
+
+def prepare(request: Request, runtime: Runtime, target: str | None) -> tuple[Key, str]:
+    """Have the artifact of a request in the store, and load nothing.
+
+    target: a level or a CPU, by name; None: this machine. Raises CompileError, CacheMiss, and
+    ArgumentError for a target that LLVM does not know, or that cannot be verified here.
+    """
+    if target is not None:
+        runtime.target = target_named(target)
+        lacking = set(runtime.target.cpu["features"]).difference(runtime.cpu["features"])
+        if request.verify and lacking:
+            raise ArgumentError(
+                f"code for {target} cannot be verified on this machine",
+                found=f"a CPU without {', '.join(sorted(lacking))}",
+            )
+    traced, layouts = traced_request(request)
+    key = key_of(traced, layouts, runtime)
+    _, status = _artifact(request, traced, layouts, key, runtime)
+    return key, status
+
+
+def target_named(name: str) -> Target:
+    """The target of a level or a CPU. TVM is asked only for names that are not a level's."""
+    from jitops.runtime.target import LEVELS, level_target
+
+    if name in LEVELS:
+        return level_target("x86_64", name, LEVELS[name].split())
+    from jitops.codegen.target import features_of_cpu
+
+    return level_target(*features_of_cpu(name))
 
 
 def traced_request(request: Request) -> tuple[Traced, list[Shape | None]]:
@@ -126,74 +189,124 @@ def _artifact(
     layouts: Sequence[Shape | None],
     key: Key,
     runtime: Runtime,
-) -> tuple[Artifact, str]:
-    store = runtime.store()
-    stored = store.get(key, runtime.cpu["features"])
+) -> tuple[Artifact | None, str]:
+    """The artifact, and how it was come by; None while it is compiled in the background."""
+    stored = runtime.stored(key)
     if stored is not None:
+        if request.verify:
+            stored = _verified(request, traced, stored, runtime)
         return stored, "loaded"
     if request.mode == "never":
         raise CacheMiss(
-            f"op {request.name!r} is not in the cache {store.directory}, and compile='never'",
+            f"op {request.name!r} is not in the cache {runtime.store().directory}, and compile='never'",
             found=f"no entry {key.digest[:16]} for ({', '.join(str(p.var.type) for p in traced.params)})",
             way_out=f"Prepare it with `jitops warm MODULE:{request.name} --spec …`, "
             "or allow compiling with compile='now'.",
         )
-    runtime.log.info("compiling %s %s", request.name, key.digest[:12])
+    unit = unit_of(request, traced, layouts, key, runtime)
+    check = runtime.config.check or request.verify
+    if request.mode == "background":
+        made = runtime.background().ask(unit, runtime.store(), publish=not check)
+        if made is None:
+            return None, "deferred"
+        produce: Callable[[], Artifact] = lambda: made  # noqa: E731
+    else:
+        runtime.log.info("compiling %s %s", request.name, key.digest[:12])
+        produce = lambda: compile_unit(unit)  # noqa: E731
 
-    def produce() -> Artifact:
-        return compile_graph(request, traced, layouts, key, runtime)
+    def checked() -> Artifact:
+        artifact = produce()
+        return compared(artifact, request, traced, runtime) if check else artifact
 
-    artifact, made = runtime.flights(store).run(key, produce)
-    return artifact, "compiled" if made else "loaded"
+    artifact, ours = runtime.produced(key, checked)
+    return artifact, "compiled" if ours else "loaded"
 
 
-def compile_graph(
+def _verified(request: Request, traced: Traced, stored: Artifact, runtime: Runtime) -> Artifact:
+    """A stored artifact compared with NumPy now; one that differs is removed."""
+    try:
+        artifact = compared(stored, request, traced, runtime)
+    except CompileError:
+        runtime.store().remove(stored.key.digest)
+        raise
+    if artifact is not stored:
+        runtime.store().put(artifact)
+    return artifact
+
+
+def compared(artifact: Artifact, request: Request, traced: Traced, runtime: Runtime) -> Artifact:
+    """The artifact with the record of its comparison with NumPy. CompileError where it differs."""
+    from jitops.check import compare
+
+    program = runtime.load(artifact, artifact.key.digest, keep=False)
+    outcome = compare(request, traced, _binding(program, traced), artifact.key.digest)
+    if outcome is None:
+        return artifact
+    meta = {**artifact.meta, "check": outcome}
+    return Artifact(artifact.key, artifact.image, artifact.plan, artifact.features, meta)
+
+
+def unit_of(
     request: Request,
     traced: Traced,
     layouts: Sequence[Shape | None],
     key: Key,
     runtime: Runtime,
-) -> Artifact:
-    """Compile a traced call for this machine."""
+) -> Unit:
+    """What the compiler needs of this call."""
+    from jitops.unit import Unit
+
+    inputs = _input_plan(request, traced, layouts)
+    cpu, debug = runtime.target.cpu, runtime.config.debug
+    return Unit(request.name, traced.graph, key, inputs, traced.mutated, cpu, debug)
+
+
+def compile_unit(unit: Unit) -> Artifact:
+    """Compile a unit for its CPU. Raises CompileError, chained to what the compiler raised."""
+    started = time.perf_counter()
+    try:
+        image, plan = _compiled(unit)
+    except CompileError:
+        raise
+    except Exception as error:
+        raise CompileError(
+            f"op {unit.name!r} cannot be compiled", found=f"{type(error).__name__}: {error}"
+        ) from error
+    milliseconds = (time.perf_counter() - started) * 1e3
+    meta = {"name": unit.name, "created": time.time(), "compile_ms": milliseconds}
+    return Artifact(unit.key, image, plan, unit.cpu["features"], meta)
+
+
+def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
+    """The linked library, and the launch plan."""
     from jitops.codegen.compile import compile_module
     from jitops.codegen.link import link
     from jitops.codegen.module import build_module
     from jitops.codegen.target import tvm_target
+    from jitops.graph.verify import verify
     from jitops.lower.cost import UNIT_NS
     from jitops.lower.lowering import lower
     from jitops.schedule import schedule
 
-    started = time.perf_counter()
-    graph = verify(traced.graph) if runtime.config.debug else traced.graph
-    strides = [element_strides(p.var.type, s) for p, s in zip(traced.params, layouts)]
-    lowered = lower(graph, strides, traced.mutated, runtime.cpu["vector_bits"])
+    graph = verify(unit.graph) if unit.debug else unit.graph
+    lowered = lower(graph, unit.element_strides(), unit.mutated, unit.cpu["vector_bits"])
     loops = [(kernel.frame, schedule(kernel)) for kernel in lowered.kernels]
-    target = tvm_target(runtime.cpu)
+    target = tvm_target(unit.cpu)
     module = build_module(loops, lowered.arguments, target)
     image = link(compile_module(module, target))
     plan = {
-        "inputs": _input_plan(request, traced, layouts),
+        "inputs": list(unit.inputs),
         "outputs": [
             {"dtype": r.type.dtype.name, "shape": list(r.type.shape)}
-            for n, r in enumerate(traced.graph.results)
-            if n not in traced.mutated.values()
+            for n, r in enumerate(unit.graph.results)
+            if n not in unit.mutated.values()
         ],
         "workspace": lowered.workspace,
         "cost_ns": lowered.cost() * UNIT_NS,
         "parallel": lowered.cost() * UNIT_NS > 20_000,
         "kernels": [kernel.kind for kernel in lowered.kernels],
     }
-    meta = {
-        "name": request.name,
-        "created": time.time(),
-        "compile_ms": (time.perf_counter() - started) * 1e3,
-    }
-    return Artifact(key, image, plan, runtime.cpu["features"], meta)
-
-
-def element_strides(type_: Any, layout: Shape | None) -> Shape | None:
-    """Byte strides in elements."""
-    return None if layout is None else tuple(s // type_.dtype.itemsize for s in layout)
+    return image, plan
 
 
 def _input_plan(
@@ -216,5 +329,3 @@ def _input_plan(
             }
         )
     return plan
-
-

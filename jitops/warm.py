@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import os
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jitops.errors import ArgumentError, CacheMiss, CompileError
 from jitops.manifest import Job
+from jitops.spec_text import ACCEPTED, parse_spec
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["jobs_of_target", "parse_spec", "run_jobs"]
-
-_ARRAY = re.compile(r"([A-Za-z_]\w*)\[([\d,\s]*)\]")
-_KEYWORD = re.compile(r"([A-Za-z_]\w*)\s*=\s*(.*)", re.DOTALL)
-_SCALARS: dict[str, object] = {"float": 1.0, "int": 1, "bool": True, "complex": 1j}
-_ACCEPTED = "float32[8,4], float, int, bool, complex, a JSON value, name=any of these"
+__all__ = ["Order", "jobs_of_target", "run_jobs"]
 
 
 def jobs_of_target(target: str, specs: Sequence[str]) -> list[Job]:
@@ -32,14 +27,26 @@ def jobs_of_target(target: str, specs: Sequence[str]) -> list[Job]:
     if not specs:
         raise ArgumentError(
             f"{target}: which arguments to compile for is not known",
-            accepted=f"--spec with {_ACCEPTED}",
+            accepted=f"--spec with {ACCEPTED}",
         )
     module, name = _split(target)
     names = [name] if name else _ops_in(module)
     return [Job(f"{module}:{name}", spec) for name in names for spec in specs]
 
 
-def run_jobs(jobs: Sequence[Job], workers: int, check: bool) -> Iterator[dict[str, Any]]:
+class Order(NamedTuple):
+    """What is to be done with each job.
+
+    check: compile nothing, a miss is a miss. verify: compare each kernel with NumPy, stored ones
+    too. target: the machine to prepare for; None: this one.
+    """
+
+    check: bool = False
+    verify: bool = False
+    target: str | None = None
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, order: Order) -> Iterator[dict[str, Any]]:
     """Do the jobs in this many processes, yielding each result as it is ready.
 
     A result has op, spec, key, seconds, error and status: what op.compile says ("compiled", "hit",
@@ -47,21 +54,21 @@ def run_jobs(jobs: Sequence[Job], workers: int, check: bool) -> Iterator[dict[st
     """
     workers = min(workers, len(jobs))
     if workers == 1:
-        yield from (_do(job, check) for job in jobs)
+        yield from (_do(job, order) for job in jobs)
         return
     lost = []
-    for job, result in _in_processes(jobs, workers, check):
+    for job, result in _in_processes(jobs, workers, order):
         if result is None:
             lost.append(job)
         else:
             yield result
     for job in lost:  # one of them killed its worker, and with it the pool: each alone now
-        ((_, result),) = _in_processes([job], 1, check)
+        ((_, result),) = _in_processes([job], 1, order)
         yield result or _failed(job, CompileError("the process that compiled it died"))
 
 
 def _in_processes(
-    jobs: Sequence[Job], workers: int, check: bool
+    jobs: Sequence[Job], workers: int, order: Order
 ) -> Iterator[tuple[Job, dict[str, Any] | None]]:
     """Yield each job with its result; with None where the processes died first."""
     from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -69,7 +76,7 @@ def _in_processes(
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        pending = {pool.submit(_do, job, check): job for job in jobs}
+        pending = {pool.submit(_do, job, order): job for job in jobs}
         for future in as_completed(pending):
             error = future.exception()
             if isinstance(error, BrokenProcessPool):
@@ -80,15 +87,17 @@ def _in_processes(
                 yield pending[future], future.result()
 
 
-def _do(job: Job, check: bool) -> dict[str, Any]:
+def _do(job: Job, order: Order) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         import jitops
 
-        if check:
-            jitops.configure(compile="never")
+        op = _op(job.op)
         arguments, keywords = parse_spec(job.spec, jitops.spec)
-        compiled = _op(job.op).compile(*arguments, **keywords)
+        if order == Order():
+            compiled = op.compile(*arguments, **keywords)
+        else:
+            compiled = op.prepare(arguments, keywords, **order._asdict())
     except CacheMiss as miss:
         return {**_failed(job, miss), "status": "miss"}
     except Exception as error:  # one op that fails must not stop the others
@@ -107,56 +116,6 @@ def _failed(job: Job, error: BaseException) -> dict[str, Any]:
     text = str(error) or type(error).__name__
     result = {"op": job.op, "spec": job.spec, "key": None}
     return {**result, "status": "failed", "seconds": 0.0, "error": text}
-
-
-def parse_spec(text: str, array: Any) -> tuple[list[Any], dict[str, Any]]:
-    """Return the positional and keyword arguments that a spec describes.
-
-    array: makes an array's description from shape and dtype name (jitops.spec).
-    """
-    positional: list[Any] = []
-    keywords: dict[str, Any] = {}
-    for item in _items(text):
-        keyword = _KEYWORD.fullmatch(item)
-        if keyword:
-            keywords[keyword[1]] = _argument(keyword[2], array, text)
-        elif keywords:
-            raise ArgumentError(f"{item!r} follows a keyword argument", where=text)
-        else:
-            positional.append(_argument(item, array, text))
-    return positional, keywords
-
-
-def _items(text: str) -> Iterator[str]:
-    """Split at the commas that are outside brackets and quotes."""
-    depth, quoted, start = 0, False, 0
-    for place, character in enumerate(text):
-        quoted ^= character == '"'
-        if not quoted:
-            depth += (character in "[{(") - (character in "]})")
-            if character == "," and depth == 0:
-                yield text[start:place].strip()
-                start = place + 1
-    if text[start:].strip():
-        yield text[start:].strip()
-
-
-def _argument(item: str, array: Any, where: str) -> Any:
-    found = _ARRAY.fullmatch(item)
-    if found:
-        shape = tuple(int(dim) for dim in found[2].split(",") if dim.strip())
-        return array(shape, found[1])
-    if item in _SCALARS:
-        return _SCALARS[item]
-    try:
-        return json.loads(item)
-    except ValueError:
-        raise ArgumentError(
-            "an argument in the spec cannot be read",
-            where=where,
-            found=repr(item),
-            accepted=_ACCEPTED,
-        ) from None
 
 
 def _split(target: str) -> tuple[str, str]:

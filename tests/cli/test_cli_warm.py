@@ -14,7 +14,7 @@ import jitops
 from jitops.cli import main
 from jitops.errors import ArgumentError, CacheMiss, CompileError
 from jitops.manifest import Job, Recorder, op_name, read_manifest
-from jitops.warm import parse_spec
+from jitops.spec_text import parse_spec
 
 
 def array(shape: tuple[int, ...], dtype: str) -> str:
@@ -29,6 +29,8 @@ SPECS = [
     ("float32[2],axis=1", ["float32[2]"], {"axis": 1}),
     ('"a,b",mode="x"', ["a,b"], {"mode": "x"}),
     ("[1,2],null,true,0.5", [[1, 2], None, True, 0.5], {}),
+    ("(float32[1],[2,int]),{\"a\":float32[2]}", [("float32[1]", [2, 1]), {"a": "float32[2]"}], {}),
+    ("p=(),q=(1,)", [], {"p": (), "q": (1,)}),
     ("x=float64[3],axis=[0,1]", [], {"x": "float64[3]", "axis": [0, 1]}),
 ]
 
@@ -39,7 +41,7 @@ def test_a_spec_describes_the_arguments(text: str, positional: list, keywords: d
 
 
 @pytest.mark.parametrize(
-    "text", ["float32", "float32[a]", "float32[-1]", "axis=1,float32[1]", "x["]
+    "text", ["float32", "float32[a]", "float32[-1]", "axis=1,float32[1]", "x[", "(1", "1 2"]
 )
 def test_a_spec_that_cannot_be_read_says_where(text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
@@ -93,6 +95,9 @@ class PretendOp:
 
     def __init__(self, outcome: object) -> None:
         self.outcome = outcome
+
+    def prepare(self, arguments: object, keywords: object, **order: object) -> object:
+        return self.compile()
 
     def compile(self, *arguments: object, **keywords: object) -> object:
         if isinstance(self.outcome, Exception):
