@@ -2,7 +2,10 @@
 #define JITOPS_IMPORTS_NUMPY
 #include "memory.h"
 #include "objects.h"
+#include "openmp.h"
 #include "thread_pool.h"
+
+#include <cstring>
 
 namespace jitops {
 
@@ -63,8 +66,43 @@ PyObject* set_thread_limit(PyObject*, PyObject* count) {
 
 PyObject* pool_stats(PyObject*, PyObject*) {
   const pool::Stats stats = pool::stats();
-  return Py_BuildValue("{sisisK}", "threads", stats.threads, "workers", stats.workers, "launches",
-                       static_cast<unsigned long long>(stats.launches));
+  return Py_BuildValue("{sisisKsK}", "threads", stats.threads, "workers", stats.workers, "launches",
+                       static_cast<unsigned long long>(stats.launches), "joined",
+                       static_cast<unsigned long long>(stats.joined));
+}
+
+constexpr const char* kModes[] = {"auto", "pool", "openmp",
+                                  "serial"};  // in the order of pool::Mode
+
+PyObject* set_threading(PyObject*, PyObject* args, PyObject* kwargs) {
+  static const char* const names[] = {"mode", "passive", nullptr};
+  const char* name = nullptr;
+  int passive = 0;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|p", const_cast<char**>(names), &name,
+                                   &passive)) {
+    return nullptr;
+  }
+  for (int i = 0; i < 4; ++i) {
+    if (std::strcmp(name, kModes[i]) != 0) continue;
+    pool::set_mode(static_cast<pool::Mode>(i), passive != 0);
+    Py_RETURN_NONE;
+  }
+  PyErr_Format(PyExc_ValueError, "threading is auto, pool, openmp or serial, found '%s'", name);
+  return nullptr;
+}
+
+PyObject* threading(PyObject*, PyObject*) {
+  const Ref runtimes(PyList_New(0));
+  for (const openmp::Runtime* runtime : openmp::loaded()) {
+    const Ref path(PyUnicode_DecodeFSDefault(runtime->path.c_str()));
+    if (!runtimes || !path || PyList_Append(runtimes.get(), path.get()) != 0) return nullptr;
+  }
+  const std::string team = pool::team_of_this_thread();
+  const Ref joins(team.empty() ? (Py_INCREF(Py_None), Py_None)
+                               : PyUnicode_DecodeFSDefault(team.c_str()));
+  if (!runtimes || !joins) return nullptr;
+  return Py_BuildValue("{sssOsO}", "mode", kModes[static_cast<int>(pool::get_mode())], "openmp",
+                       runtimes.get(), "joins", joins.get());
 }
 
 PyObject* memory_stats(PyObject*, PyObject*) {
@@ -90,6 +128,11 @@ PyMethodDef functions[] = {
     {"set_thread_limit", set_thread_limit, METH_O,
      "set_thread_limit(n)\n\nLimit kernels called from this thread (None: no limit); returns the "
      "limit before."},
+    {"set_threading", method(set_threading), METH_VARARGS | METH_KEYWORDS,
+     "set_threading(mode, passive=False)\n\nWho runs parallel kernels: auto, pool, openmp, serial. "
+     "passive: the host's OpenMP threads sleep between regions."},
+    {"threading", threading, METH_NOARGS,
+     "threading() -> dict\n\nThe mode, the OpenMP runtimes loaded, and the one this thread joins."},
     {"pool_stats", pool_stats, METH_NOARGS, "pool_stats() -> dict\n\nThe thread pool's state."},
     {"memory_stats", memory_stats, METH_NOARGS,
      "memory_stats() -> dict\n\nThe result memory's state."},

@@ -3,16 +3,13 @@
 // `Pool`; it is never destroyed.
 #include "thread_pool.h"
 
-#include <linux/futex.h>
+#include "openmp.h"
+#include "waiting.h"
+
 #include <pthread.h>
 #include <signal.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <climits>
 #include <mutex>
 
 namespace jitops::pool {
@@ -22,8 +19,6 @@ constexpr int kSlots = 64;  // regions open at once; further callers run alone
 constexpr int kMaxThreads = 1024;
 constexpr int kTasksPerThread = 4;  // when the kernel leaves the number to us
 constexpr int kMaxTasks = 0xffff;
-constexpr auto kSpin = std::chrono::microseconds(30);
-constexpr uint64_t kMoment = 300000;  // ticks, about 0.1 ms
 constexpr uint32_t kWaiting = 1u << 31;
 
 // Region of one caller.
@@ -66,59 +61,20 @@ struct Pool {
   std::atomic<int32_t> workers{0};              // started; written under `starting`, read anywhere
   std::atomic<uint32_t> used{0};                // slots ever taken are those below; only grows
   std::atomic<uint32_t> epoch{0};  // forks survived; written in the child while it has one thread
-  std::mutex starting;             // guards starting workers and the registration for fork
-  bool registered = false;         // guarded by `starting`
+  std::atomic<Mode> mode{Mode::Auto};   // set_mode
+  std::atomic<bool> passive{false};     // likewise: the host's OpenMP threads sleep at once
+  std::atomic<uint64_t> joined{0};      // regions run on the host's team; counted in run_joined
+  std::mutex starting;                  // guards starting workers and the registration for fork
+  std::atomic<bool> registered{false};  // for forks; set under `starting`
 };
 
 Pool g_pool;  // constant-initialised, trivially alive until the process ends
 
-thread_local int t_depth = 0;      // regions this thread is inside of
-thread_local int t_limit = 0;      // set_thread_limit
-thread_local int t_op_limit = 0;   // OpLimit
-thread_local unsigned t_slot = 0;  // slot used last
-
-// A clock for hints: about 2 to 4 ticks a nanosecond on x86-64; scaled to 3 elsewhere.
-uint64_t ticks() {
-#if defined(__x86_64__)
-  return __builtin_ia32_rdtsc();
-#elif defined(__aarch64__)
-  uint64_t count, frequency;
-  asm volatile("mrs %0, cntvct_el0" : "=r"(count));
-  asm volatile("mrs %0, cntfrq_el0" : "=r"(frequency));
-  return count * (3000000000u / frequency);
-#endif
-}
-
-void pause_cpu() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-void futex_wait(std::atomic<uint32_t>& word, uint32_t value) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, value, nullptr,
-          nullptr, 0);
-}
-
-void futex_wake(std::atomic<uint32_t>& word, int count) {
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, count, nullptr,
-          nullptr, 0);
-}
-
-// Spin for kSpin at most while `blocked()`; true when it ended.
-template <typename F>
-bool spin_while(F blocked) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
-  do {
-    for (int i = 0; i < 16; ++i) {
-      if (!blocked()) return true;
-      pause_cpu();
-    }
-  } while (std::chrono::steady_clock::now() < end);
-  return !blocked();
-}
+thread_local int t_depth = 0;        // regions this thread is inside of
+thread_local int t_limit = 0;        // set_thread_limit
+thread_local int t_op_limit = 0;     // OpLimit
+thread_local unsigned t_slot = 0;    // slot used last
+thread_local bool t_forked = false;  // the thread a child began with: its OpenMP team stayed behind
 
 uint32_t generation_of(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
 uint32_t end_of(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 16) & kMaxTasks; }
@@ -278,6 +234,7 @@ void after_fork_child() {
   g_pool.active.store(0, std::memory_order_relaxed);
   g_pool.workers.store(0, std::memory_order_relaxed);
   g_pool.epoch.fetch_add(1, std::memory_order_relaxed);
+  t_forked = true;
   g_pool.starting.unlock();
 }
 
@@ -296,13 +253,16 @@ bool start_worker(unsigned number) {
   return code == 0;
 }
 
+// Under `starting`.
+void register_for_forks() {
+  if (g_pool.registered.exchange(true, std::memory_order_relaxed)) return;
+  pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
 // A thread that cannot be started is done without: callers finish their regions themselves.
 void start_workers(int wanted) {
   std::lock_guard<std::mutex> hold(g_pool.starting);
-  if (!g_pool.registered) {
-    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-    g_pool.registered = true;
-  }
+  register_for_forks();
   int started = g_pool.workers.load(std::memory_order_relaxed);
   while (started < wanted && start_worker(static_cast<unsigned>(started))) ++started;
   g_pool.workers.store(started, std::memory_order_relaxed);
@@ -422,17 +382,88 @@ int run_region(Slot& slot, Task task, void* data, uint32_t tasks, int limit) {
   return code;
 }
 
+// The OpenMP runtime whose team runs this thread's regions, or null for our own workers.
+//   Joining pays on a thread that runs the host's parallel code: the team is there, and still
+//   spinning. A second team beside it would wait for its cores. On other threads, and where the
+//   team's threads sleep at once (`passive`), our own workers come sooner. benchmarks/threads.py
+const openmp::Runtime* team_to_join() {
+  const Mode mode = g_pool.mode.load(std::memory_order_relaxed);
+  if (mode == Mode::Pool || mode == Mode::Serial || t_forked) return nullptr;
+  if (mode == Mode::OpenMP) return openmp::of_this_thread(true);
+  return g_pool.passive.load(std::memory_order_relaxed) ? nullptr : openmp::of_this_thread(false);
+}
+
+// A region that the members of an OpenMP team share; lives on its caller's stack.
+struct Joined {
+  const openmp::Runtime* runtime;
+  Slot* slot;
+  uint32_t generation;
+  int limit;
+};
+
+// What each member does. The first `limit` of the team take tasks: a smaller team would cost the
+// runtime the making of a new one. The barrier at the end of the region publishes their results.
+void help_joined(void* data) {
+  const Joined& joined = *static_cast<const Joined*>(data);
+  const int number = joined.runtime->thread_num();
+  if (number >= joined.limit) return;
+  ++t_depth;
+  Slot& slot = *joined.slot;
+  if (number == 0) {
+    for (int i; (i = claim<From::First>(slot, joined.generation)) >= 0;) run_task(slot, i);
+  } else {
+    for (int i; (i = claim<From::Last>(slot, joined.generation)) >= 0;) run_task(slot, i);
+  }
+  --t_depth;
+}
+
+// Callers count against the budget here too: one that finds the cores taken runs alone.
+int run_joined(const openmp::Runtime& runtime, Slot& slot, Task task, void* data, uint32_t tasks,
+               int limit) {
+  const int callers = g_pool.active.fetch_add(1, std::memory_order_relaxed) + resting_callers();
+  const int share = g_pool.threads.load(std::memory_order_relaxed) - callers;
+  const uint32_t generation = publish(slot, task, data, tasks, 0);
+  Joined joined{&runtime, &slot, generation, std::min(limit, share)};
+  if (joined.limit > 1) {
+    g_pool.joined.fetch_add(1, std::memory_order_relaxed);
+    runtime.parallel(help_joined, &joined, 0, 0);
+  } else {
+    ++t_depth;
+    for (int i; (i = claim<From::First>(slot, generation)) >= 0;) run_task(slot, i);
+    --t_depth;
+  }
+  const int code = slot.error.load(std::memory_order_relaxed);
+  hand_over(slot);
+  return code;
+}
+
 }  // namespace
 
 int launch(Task task, void* data, int num_task) {
   const int limit = t_depth > 0 ? 1 : get_threads();
   if (limit <= 1 || num_task == 1 || num_task > kMaxTasks) return run_inline(task, data, num_task);
+  const openmp::Runtime* runtime = team_to_join();
+  if (runtime != nullptr && runtime->in_parallel() != 0) return run_inline(task, data, num_task);
   Slot* slot = take_slot();
   if (slot == nullptr) return run_inline(task, data, num_task);
+  const uint32_t tasks = static_cast<uint32_t>(num_task > 0 ? num_task : limit * kTasksPerThread);
+  if (runtime != nullptr && !g_pool.registered.load(std::memory_order_relaxed)) start_workers(0);
+  if (runtime != nullptr) return run_joined(*runtime, *slot, task, data, tasks, limit);
   const int wanted = total_threads() - 1;
   if (g_pool.workers.load(std::memory_order_relaxed) < wanted) start_workers(wanted);
-  const int tasks = num_task > 0 ? num_task : limit * kTasksPerThread;
-  return run_region(*slot, task, data, static_cast<uint32_t>(tasks), limit);
+  return run_region(*slot, task, data, tasks, limit);
+}
+
+void set_mode(Mode mode, bool passive) {
+  g_pool.mode.store(mode, std::memory_order_relaxed);
+  g_pool.passive.store(passive, std::memory_order_relaxed);
+}
+
+Mode get_mode() { return g_pool.mode.load(std::memory_order_relaxed); }
+
+std::string team_of_this_thread() {
+  const openmp::Runtime* runtime = get_threads() > 1 ? team_to_join() : nullptr;
+  return runtime == nullptr ? std::string() : runtime->path;
 }
 
 void set_threads(int count) {
@@ -440,7 +471,10 @@ void set_threads(int count) {
   g_pool.threads.store(std::min(threads, kMaxThreads), std::memory_order_relaxed);
 }
 
-int get_threads() { return lower(lower(total_threads(), t_limit), t_op_limit); }
+int get_threads() {
+  if (g_pool.mode.load(std::memory_order_relaxed) == Mode::Serial) return 1;
+  return lower(lower(total_threads(), t_limit), t_op_limit);
+}
 
 int set_thread_limit(int count) {
   const int before = t_limit;
@@ -454,7 +488,8 @@ OpLimit::OpLimit(int count) : before_(t_op_limit) {
 OpLimit::~OpLimit() { t_op_limit = before_; }
 
 Stats stats() {
-  Stats out{total_threads(), g_pool.workers.load(std::memory_order_relaxed), 0};
+  Stats out{total_threads(), g_pool.workers.load(std::memory_order_relaxed), 0,
+            g_pool.joined.load(std::memory_order_relaxed)};
   for (const Slot& slot : g_pool.slots) {
     out.launches += slot.launches.load(std::memory_order_relaxed);
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 namespace jitops::pool {
 
@@ -28,6 +29,18 @@ int get_threads();  // what a launch from this thread may use now
 // A further limit for launches from the calling thread, 0 for none; returns the one before.
 int set_thread_limit(int count);
 
+// Who runs parallel regions. Auto: the team of the host's OpenMP runtime on threads that use it,
+// unless its threads sleep between regions; our own workers otherwise. OpenMP: that team on every
+// thread, as far as a runtime is loaded. Serial: the calling thread.
+enum class Mode : int { Auto, Pool, OpenMP, Serial };
+
+// passive: the OpenMP runtimes of this process are told to sleep between regions.
+void set_mode(Mode mode, bool passive);
+Mode get_mode();
+
+// Path of the OpenMP runtime whose team would run this thread's next region; empty: our workers.
+std::string team_of_this_thread();
+
 // Limits the launches of one op's call.
 class OpLimit {
  public:
@@ -44,6 +57,7 @@ struct Stats {
   int threads;        // the process's budget
   int workers;        // started so far
   uint64_t launches;  // regions run on several threads or offered to them
+  uint64_t joined;    // those run on the team of an OpenMP runtime
 };
 Stats stats();
 
