@@ -2,8 +2,8 @@
 
 Imports nothing before the clock starts but what Python has loaded anyway.
 
-SITUATION "compile": another op has been compiled in this process, so that every compiler is imported
-and warm; timed is the first call of `gelu`, whose result no cache has.
+SITUATION "compile": another op has been compiled in this process, so that every compiler is
+imported and warm; timed is the first call of `gelu`, whose kernel no cache has.
 SITUATION "process": timed is everything from after `import numpy` to the first result of `gelu`:
 the import of the library and of what it imports, decoration, the first call.
 """
@@ -53,10 +53,9 @@ def torch_tool():
     import torch
 
     np = torch
-    compile = lambda f: torch.compile(f)  # noqa: E731, A001
 
     def on_tensors(f):
-        compiled = compile(f)
+        compiled = torch.compile(f)
         return lambda *arrays: compiled(*map(torch.from_numpy, arrays))
 
     return on_tensors, lambda x: x

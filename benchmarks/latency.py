@@ -1,4 +1,4 @@
-"""What a call costs before any work is done: tiny arrays, so that only the way to the kernel counts.
+"""What a call costs before any work is done: with tiny arrays, only the way to the kernel counts.
 
     python benchmarks/latency.py --json latency.json --png latency.png
 
