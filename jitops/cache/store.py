@@ -6,6 +6,7 @@
     DIR/locks/                     one lock per key that is being compiled now; see flight.py
     DIR/journal                    what happened lately; see journal.py
     DIR/index/                     statistics; see index.py
+    DIR/trusted                    the keys that read-only caches may be signed with; see trust.py
 
 A look-up is one open and one read, whatever the number of entries. DIR is private to its owner:
 what others could have written is never mapped as code.
@@ -19,6 +20,7 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from jitops.cache.artifact import Artifact, decode, encode
 from jitops.cache.journal import Journal
@@ -27,7 +29,10 @@ from jitops.config import DEFAULT_CACHE_SIZE, Config
 from jitops.errors import CacheDamaged, CacheError, CacheMismatch, CacheUntrusted
 from jitops.log import Log
 
-__all__ = ["Entry", "Problem", "Store", "open_store"]
+if TYPE_CHECKING:
+    from jitops.cache.trust import SignedTier
+
+__all__ = ["Entry", "Problem", "Store", "open_store", "read_private"]
 
 SUFFIX = ".jitop"
 KEPT_ASIDE = 32  # damaged files kept in quarantine/
@@ -69,9 +74,10 @@ class Store:
 
     limit: bytes the artifacts may take; above it the least recently used ones go, when a process
     that compiled something ends. also_read: directories of the same form that are looked into, and
-    never written. Raises CacheUntrusted where others can write the directory or own it, OSError
-    where it cannot be used. Safe from several threads and processes at once: files appear whole and
-    never change.
+    never written. signed: directories that are used where signed; see trust.py.
+
+    Raises CacheUntrusted where others can write the directory or own it, OSError where it cannot be
+    used. Safe from several threads and processes at once: files appear whole and never change.
     """
 
     def __init__(
@@ -80,11 +86,13 @@ class Store:
         log: Log | None = None,
         limit: int = DEFAULT_CACHE_SIZE,
         also_read: tuple[str, ...] = (),
+        signed: tuple[SignedTier, ...] = (),
     ) -> None:
         self.directory = os.path.abspath(directory)
         self.log = Log() if log is None else log
         self.limit = limit
         self._tiers = (self.directory, *also_read)
+        self._signed = signed
         self._puts = 0
         self._make_rooms()
         self.journal = Journal(self.room("journal"), at_exit=self.settle)
@@ -113,11 +121,15 @@ class Store:
             if artifact is not None:
                 self.journal.loaded(artifact)
                 return artifact
+        for tier in self._signed:
+            artifact = tier.get(_path_in(tier.directory, key.digest), key, host_features)
+            if artifact is not None:
+                return artifact
         return None
 
     def _get(self, path: str, key: Key, host_features: Collection[str] | None) -> Artifact | None:
         try:
-            data, used = _read_private(path)
+            data, used = read_private(path)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -211,13 +223,22 @@ class Store:
 
         Raises CacheError or OSError.
         """
-        artifact = decode(_read_private(entry.path)[0], None, None)
+        return self._checked(entry)[0]
+
+    def read(self, entry: Entry) -> bytes:
+        """Return the bytes of an entry, checked likewise."""
+        return self._checked(entry)[1]
+
+    def _checked(self, entry: Entry) -> tuple[Artifact, bytes]:
+        data = read_private(entry.path)[0]
+        artifact = decode(data, None, None)
         if artifact.key.digest != entry.digest:
             raise CacheDamaged("artifact under another's name", found=artifact.key.digest)
-        return artifact
+        return artifact, data
 
     def remove(self, digest: str) -> bool:
         """Delete one artifact; whether there was one. Programs that run it keep their copy."""
+        _quietly(os.unlink, self.path(digest) + ".sig")
         return _quietly(os.unlink, self.path(digest))
 
     def clear(self) -> int:
@@ -279,6 +300,12 @@ class Store:
             total -= entry.size
         return count
 
+    def remove_unused(self, seconds: float) -> int:
+        """Delete the artifacts that were not used for so long; the number deleted."""
+        now = time.time()
+        old = [e for e in self.entries() if abs(now - e.used) > max(seconds, TOUCH_S)]
+        return sum(self.remove(entry.digest) for entry in old)
+
     def _set_aside(self, path: str, damage: Exception) -> None:
         stamp = f"{time.time_ns():020d}-{os.getpid()}-{os.path.basename(path)}"
         moved = _quietly(os.rename, path, os.path.join(self.room("quarantine"), stamp))
@@ -297,8 +324,9 @@ def open_store(config: Config, log: Log | None = None) -> Store:
     directory: falling back would hide the danger.
     """
     log = Log(config.log) if log is None else log
+    signed = _signed_tiers(config, log)
     try:
-        store = Store(config.cache_dir, log, config.cache_size)
+        store = Store(config.cache_dir, log, config.cache_size, (), signed)
         if not os.access(store.room("tmp"), os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), store.room("tmp"))
         return store
@@ -313,7 +341,16 @@ def open_store(config: Config, log: Log | None = None) -> Store:
             error.strerror or error,
             directory,
         )
-        return Store(directory, log, config.cache_size, readable)
+        return Store(directory, log, config.cache_size, readable, signed)
+
+
+def _signed_tiers(config: Config, log: Log) -> tuple[SignedTier, ...]:
+    if not config.cache_readonly:
+        return ()
+    from jitops.cache.trust import TRUSTED, SignedTier
+
+    trusted = os.path.join(config.cache_dir, TRUSTED)
+    return tuple(SignedTier(directory, trusted, log) for directory in config.cache_readonly)
 
 
 def _path_in(directory: str, digest: str) -> str:
@@ -365,7 +402,7 @@ def _refuse_if_shared(path: str, status: os.stat_result, kind: str) -> None:
         )
 
 
-def _read_private(path: str) -> tuple[bytes, float]:
+def read_private(path: str) -> tuple[bytes, float]:
     """Read a regular file that only we can write: its bytes and the time of its last use."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:

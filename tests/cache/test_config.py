@@ -35,6 +35,7 @@ ACCEPTED = [
     ("CACHE_SIZE", "12345", "cache_size", 12345),
     ("NUM_THREADS", "4", "num_threads", 4),
     ("COMPILE", "Background", "compile", "background"),
+    ("THREADING", "OpenMP", "threading", "openmp"),
     ("STRICT", "1", "strict", True),
     ("STRICT", "off", "strict", False),
     ("LOG", "debug", "log", "debug"),
@@ -56,6 +57,7 @@ REFUSED = [
     ("NUM_THREADS", "0"),
     ("NUM_THREADS", "many"),
     ("COMPILE", "later"),
+    ("THREADING", "tbb"),
     ("STRICT", "maybe"),
     ("LOG", "loud"),
     ("CACHE_SIZE", "-1"),
@@ -77,11 +79,13 @@ def test_a_bad_value_names_the_variable_the_value_and_what_is_accepted(
     assert isinstance(caught.value, ValueError)
 
 
-def test_openmp_limits_are_honoured_unless_ours_is_set() -> None:
+def test_the_tighter_of_our_limit_and_that_of_openmp_counts() -> None:
     assert Config.from_environment({**HOME, "OMP_NUM_THREADS": "3,2"}).num_threads == 3
     assert Config.from_environment({**HOME, "OMP_NUM_THREADS": "no"}).num_threads is None
     both = {**HOME, "OMP_NUM_THREADS": "3", "JITOPS_NUM_THREADS": "2"}
     assert Config.from_environment(both).num_threads == 2
+    other = {**HOME, "OMP_NUM_THREADS": "3", "JITOPS_NUM_THREADS": "4"}
+    assert Config.from_environment(other).num_threads == 3
 
 
 def test_a_config_does_not_change() -> None:

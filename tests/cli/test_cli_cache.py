@@ -116,7 +116,8 @@ def test_an_unusable_directory_is_an_error_here_not_a_fallback(
 def test_info_names_target_cache_threads_and_versions(store: Store) -> None:
     told = data("info")
     assert told["cpu"]["brand"]
-    assert told["threads"] >= 1
+    assert told["threads"]["threads"] >= 1
+    assert told["threads"]["threading"] == "auto"
     assert told["cache"]["entries"] == 2
     assert told["versions"]["numpy"]
     assert told["config"]["cache_dir"] == store.directory
@@ -127,3 +128,37 @@ def test_every_command_explains_itself() -> None:
     for command in ("warm", "cache", "info"):
         assert command in run("--help").output
         assert "Usage" in run(command, "--help").output
+
+
+def test_entries_travel_as_an_archive(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = str(tmp_path / "ops.tar.gz")
+    assert data("cache", "export", archive)["exported"] == 2
+    monkeypatch.setenv("JITOPS_CACHE_DIR", str(tmp_path / "elsewhere"))
+    assert data("cache", "import", archive) == {"added": 2, "known": 0, "refused": []}
+    assert "2 known before" in run("cache", "import", archive).output
+    Path(archive).write_bytes(b"no")
+    assert "archive" in run("cache", "import", archive, status=1).output
+
+
+def test_prune_deletes_what_was_not_used_lately(store: Store) -> None:
+    first, second = store.entries()
+    os.utime(first.path, (1e9, 1e9))
+    assert data("cache", "prune", "--older", "1d")["removed"] == 1
+    os.utime(second.path, (1e9, 1e9))
+    assert data("cache", "prune", "--size", "1G")["removed"] == 0
+    assert "1 entries removed" in run("cache", "prune", "--size", "0").output
+    assert "--older" in run("cache", "prune", "--older", "long ago", status=2).output
+    assert "--size" in run("cache", "prune", "--size", "big", status=2).output
+
+
+def test_a_directory_is_signed_and_its_key_trusted(store: Store, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    key = str(tmp_path / "key")
+    public = run("cache", "keygen", key).output.split()[1]
+    assert "2 entries signed" in run("cache", "sign", store.directory, "--key", key).output
+    assert data("cache", "trust")["trusted"] == {}
+    assert data("cache", "trust", key + ".pub")["trusted"] == {public: "key.pub"}
+    assert public in run("cache", "trust").output
+    assert "cannot be read" in run("cache", "trust", key, status=2).output
