@@ -110,6 +110,13 @@ def _special(name: str) -> Callable[[Array], Array]:
     return run
 
 
+def _cast(x: Array, *, dtype: str) -> Array:
+    x = np.asarray(x)
+    if x.dtype.kind == "c" and np.dtype(dtype).kind not in "cb":
+        x = x.real  # as NumPy does, but for the warning
+    return x.astype(dtype)
+
+
 def _complex(re: Array, im: Array) -> Array:
     """Not ``re + 1j * im``, which makes NaN of infinities and loses signed zeros."""
     out = np.empty(np.broadcast(re, im).shape, np.result_type(re, np.complex64))
@@ -146,7 +153,7 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "imag": np.imag,
     "complex": _complex,
     "select": np.where,
-    "cast": lambda x, *, dtype: np.asarray(x).astype(dtype),
+    "cast": _cast,
     "bitcast": lambda x, *, dtype: np.asarray(x).view(dtype),
     "full": lambda value, *, shape: np.full(shape, value),
     "iota": _iota,

@@ -111,9 +111,8 @@ def _has_columns(kernel: RowKernel, axes: Axes) -> bool:
 def _merged(kernel: RowKernel) -> tuple[Axes, tuple[list[int], list[int]]]:
     """Merged axes, and which groups are kept and which reduced."""
     index = domain_index(kernel.domain)
-    breaks = {
-        a for a in range(1, len(kernel.domain)) if (a in kernel.axes) != (a - 1 in kernel.axes)
-    }
+    long = [a for a, extent in enumerate(kernel.domain) if extent != 1]
+    breaks = {b for a, b in zip(long, long[1:]) if (a in kernel.axes) != (b in kernel.axes)}
     axes = merge_axes(kernel.domain, kernel.offsets(index), index, breaks)
     kept = [n for n, g in enumerate(axes.groups) if g[-1] not in kernel.axes]
     return axes, (kept, [n for n in range(len(axes.groups)) if n not in kept])

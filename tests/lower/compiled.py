@@ -38,6 +38,9 @@ class Builder:
         self.eqns.append(Eqn(op, inputs, [Var(type_)], attrs))
         return self.eqns[-1].output
 
+    def literal(self, value: Any, dtype: Any) -> Literal:
+        return Literal(value, dtype)
+
     def graph(self, *results: Atom) -> Graph:
         return verify(Graph(self.params, self.eqns, results))
 
@@ -67,21 +70,40 @@ class Compiled:
     def __call__(self, *inputs: Any) -> list[Any]:
         arrays = list(inputs)
         fresh = [
-            np.full(atom.type.shape, 7, atom.type.dtype)
+            Guarded(atom.type.shape, atom.type.dtype)
             for n, atom in enumerate(self.graph.results)
             if n not in self.written.values()
         ]
-        workspace = np.full(self.workspace + 64, 0xA5, "u1")
-        start = -workspace.ctypes.data % 64
-        addresses = [a.ctypes.data for a in (*arrays, *fresh)] + [workspace.ctypes.data + start]
+        workspace = Guarded((self.workspace,), np.dtype("u1"))
+        owned = [*fresh, workspace]
+        addresses = [x.ctypes.data for x in arrays] + [x.array.ctypes.data for x in owned]
+        if not self.workspace:
+            addresses[-1] = 0
         table = (ctypes.c_void_p * len(addresses))(*addresses)
         assert self.entry(ctypes.addressof(table)) == 0
+        for memory in owned:
+            memory.check()
         results: list[Any] = []
-        new = iter(fresh)
+        new = iter([x.array for x in fresh])
         owner = {result: param for param, result in self.written.items()}
         for n in range(len(self.graph.results)):
             results.append(arrays[owner[n]] if n in owner else next(new))
         return results
+
+
+class Guarded:
+    """An aligned array between guard bytes, which no kernel may touch."""
+
+    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+        count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        self.memory = np.full(count + 256, 0xA5, "u1")
+        self.start = 64 + -self.memory.ctypes.data % 64
+        self.end = self.start + count
+        self.array = self.memory[self.start : self.end].view(dtype).reshape(shape)
+
+    def check(self) -> None:
+        outside = np.concatenate([self.memory[: self.start], self.memory[self.end :]])
+        assert (outside == 0xA5).all(), "a kernel wrote outside of its memory"
 
 
 def element_strides(array: Any) -> tuple[int, ...] | None:
