@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from jitops.api import Op, barrier_warm, jitop, spec
 from jitops.errors import JitopsError
-from jitops.process import config, configure, options
+from jitops.process import config, configure, get_threads, options, set_threads, threads
 
 __version__ = "0.1.0"
 
-__all__ = ["JitopsError", "Op", "barrier_warm", "config", "configure", "jitop", "options", "spec"]
+__all__ = [
+    "JitopsError",
+    "Op",
+    "barrier_warm",
+    "config",
+    "configure",
+    "get_threads",
+    "jitop",
+    "options",
+    "set_threads",
+    "spec",
+    "threads",
+]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FIELDS", "Config", "Field", "Settings"]
 
 COMPILE_MODES = ("now", "background", "never")
+THREADING_MODES = ("auto", "pool", "openmp", "serial")
 LOG_LEVELS = ("debug", "info", "warning", "error", "off")
 DEFAULT_CACHE_SIZE = 1 << 30
 
@@ -37,6 +38,8 @@ class Config:
     cache_size: bytes the artifacts may take on disk before the least recently used ones go.
     cache_readonly: more directories to look into, used where signed with a trusted key.
     num_threads: threads that a kernel may use; None: as many as the process may run on.
+    threading: who runs parallel kernels: jitops' own "pool"; the team of the "openmp" runtime that
+        the process has loaded; "auto": that team on threads that use it; "serial": nobody else.
     compile: on a miss: "now", or in the "background" (NumPy's result until then), or "never".
     strict: raise where jitops would otherwise fall back to running the function eagerly.
     log: the least severe message shown on stderr; None: as the program's own logging setup says.
@@ -58,11 +61,13 @@ class Config:
         "num_threads",
         "record",
         "strict",
+        "threading",
     )
     cache_dir: str
     cache_size: int
     cache_readonly: tuple[str, ...]
     num_threads: int | None
+    threading: str
     compile: str
     strict: bool
     log: str | None
@@ -101,11 +106,12 @@ class Config:
         Raises ConfigError, naming the variable, its value and the accepted ones.
         """
         values: dict[str, Any] = {"cache_dir": _platform_cache_dir(environ)}
-        values["num_threads"] = _openmp_threads(environ)
         for field in FIELDS:
             text = environ.get(field.variable, "").strip()
             if text:
                 values[field.name] = field.check(text, field.variable)
+        limits = [values.get("num_threads"), _openmp_threads(environ)]
+        values["num_threads"] = min((n for n in limits if n is not None), default=None)
         return cls(**values)
 
     def replace(self, **changes: object) -> Config:
@@ -226,6 +232,7 @@ FIELDS = (
     Field("cache_size", DEFAULT_CACHE_SIZE, _read_size, "bytes, or a number with K, M, G or T"),
     Field("cache_readonly", (), _read_paths, "directories' paths, with : between them"),
     Field("num_threads", None, _read_threads, "a whole number, 1 or more"),
+    Field("threading", "auto", _one_of(THREADING_MODES), ", ".join(THREADING_MODES)),
     Field("compile", "now", _one_of(COMPILE_MODES), ", ".join(COMPILE_MODES)),
     Field("strict", False, _read_flag, _FLAG),
     Field("log", None, _one_of(LOG_LEVELS, none=True), ", ".join(LOG_LEVELS)),
@@ -254,6 +261,13 @@ def _openmp_threads(environ: Mapping[str, str]) -> int | None:
     return int(first) if first.isdecimal() and int(first) > 0 else None
 
 
+def _openmp_sleeps(environ: Mapping[str, str]) -> bool:
+    """Whether OpenMP's threads are told to sleep as soon as a region ends."""
+    if environ.get("OMP_WAIT_POLICY", "").strip().lower() == "passive":
+        return True
+    return any(environ.get(name, "").strip() == "0" for name in ("GOMP_SPINCOUNT", "KMP_BLOCKTIME"))
+
+
 class Settings:
     """The configuration in force; `jitops.config` is one. Its attributes are those of `Config`.
 
@@ -269,12 +283,23 @@ class Settings:
         self._process: Config | None = None  # replaced whole, under _lock; read without it
         self._scoped: ContextVar[dict[str, Any] | None] = ContextVar("jitops.options", default=None)
 
+    def process(self) -> Config:
+        """Return the Config of the process, without anyone's `options`."""
+        if self._process is None:
+            Settings.configure(self)
+        assert self._process is not None
+        return self._process
+
+    def prepare(self) -> None:
+        """Let those follow who keep a setting of their own, before the first kernel runs."""
+
+    def openmp_sleeps(self) -> bool:
+        """Whether the variables tell the OpenMP runtimes' threads to sleep between regions."""
+        return _openmp_sleeps(self._environ)
+
     def current(self) -> Config:
         """Return the Config in force in this thread or task, `options` included."""
-        config = self._process
-        if config is None:
-            self.configure()
-            return self.current()
+        config = self.process()
         scoped = self._scoped.get()
         return Config(**{**config.as_dict(), **scoped}) if scoped else config
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from jitops.config import Settings
 from jitops.runtime import Runtime
+from jitops.threads import PoolSettings
 
-__all__ = ["RUNTIME", "config", "configure", "options"]
+__all__ = [
+    "RUNTIME",
+    "config",
+    "configure",
+    "get_threads",
+    "options",
+    "set_threads",
+    "threads",
+]
 
-config = Settings()
+config = PoolSettings()
 RUNTIME = Runtime(config)
 configure = config.configure
 options = config.options
+get_threads = config.get_threads
+set_threads = config.set_threads
+threads = config.threads

@@ -7,7 +7,7 @@ from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jitops._native import Program, detect_cpu, set_threads
+from jitops._native import Program, detect_cpu
 from jitops.cache.artifact import FORMAT
 from jitops.cache.key import Key
 from jitops.cache.sources import compiler_digest
@@ -63,8 +63,7 @@ class Runtime:
         if self._cpu is None:
             self._cpu = detect_cpu()
             self.log = Log(self.config.log)
-            if self.config.num_threads is not None:
-                set_threads(self.config.num_threads)
+            self.settings.prepare()
         return self._cpu
 
     @property
