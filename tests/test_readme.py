@@ -17,7 +17,8 @@ COMMANDS = (
 
 
 def test_both_commands_stand_on_lines_of_their_own() -> None:
-    assert [line for line in README.splitlines() if "pip install" in line] == list(COMMANDS)
+    lines = [line.strip() for line in README.splitlines()]
+    assert [line for line in lines if "pip install" in line] == list(COMMANDS)
 
 
 def test_ci_runs_the_second_command_as_the_readme_gives_it() -> None:
