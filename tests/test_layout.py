@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,8 +67,13 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imports(path: Path) -> Iterator[Import]:
+@functools.cache
+def imports(path: Path) -> tuple[Import, ...]:
     """What a module imports when it runs; `if TYPE_CHECKING:` does not run."""
+    return tuple(_imports(path))
+
+
+def _imports(path: Path) -> Iterator[Import]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         child
@@ -99,7 +105,7 @@ def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _is_room(name: str) -> bool:
-    return (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()
+    return name == "_native" or (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").exists()
 
 
 def _room(name: str) -> str:
