@@ -1,4 +1,4 @@
-"""The command line: `jitops warm`, `jitops cache ...`, `jitops info`.
+"""The command line: `jitops warm`, `cache ...`, `explain`, `doctor`, `info`.
 
 Every command that prints data prints JSON with --json. Exit status: 0; 1 when something asked for
 could not be done (a compile failed, --check found a miss, verify found damage); 2 for wrong usage.
@@ -16,7 +16,7 @@ from jitops.cli_print import as_json, open_own_store, print_json, print_table
 from jitops.config import FIELDS, Settings
 from jitops.errors import ArgumentError, ConfigError, JitopsError
 from jitops.manifest import Job, read_manifest
-from jitops.warm import Order, jobs_of_target, run_jobs
+from jitops.warm import Order, explained, jobs_of_target, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,6 +128,44 @@ def _print_summary(results: Sequence[dict[str, Any]]) -> None:
     for result in results:
         if result["error"]:
             click.echo(f"{result['op']} ({result['spec']}): {result['error']}", err=True)
+
+
+@main.command()
+@click.argument("target", metavar="MODULE:OP")
+@click.option("--spec", "specs", multiple=True, required=True, help="Arguments, as for warm.")
+@as_json
+def explain(target: str, specs: Sequence[str], as_json: bool) -> None:
+    """Say whether calls find a stored kernel, and where a miss differs from the nearest entry.
+
+    Exit status 1 where one is missing.
+    """
+    told = [explained(job) for job in jobs_of_target(target, specs)]
+    if as_json:
+        print_json(told)
+    for one in () if as_json else told:
+        click.echo(f"{one['op']} ({one['spec']}): {one['status']}, key {one['key'][:16]}")
+        for line in one["differences"]:
+            click.echo(f"  {line}")
+    if any(one["status"] == "missing" for one in told):
+        sys.exit(1)
+
+
+@main.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Check cache directory, entries, locks, linker, compiler and CPU; name what to do."""
+    from jitops.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    for finding in () if as_json else findings:
+        mark = "ok  " if finding.ok else "FAIL" if finding.required else "note"
+        click.echo(f"{mark} {finding.name}: {finding.found}")
+        if not finding.ok and finding.way_out:
+            click.echo(f"     {finding.way_out}")
+    if any(finding.required and not finding.ok for finding in findings):
+        sys.exit(1)
 
 
 @main.command()

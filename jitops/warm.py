@@ -19,7 +19,7 @@ from jitops.spec_text import ACCEPTED, parse_spec
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Order", "jobs_of_target", "run_jobs"]
+__all__ = ["Order", "explained", "jobs_of_target", "run_jobs"]
 
 
 def jobs_of_target(target: str, specs: Sequence[str]) -> list[Job]:
@@ -110,6 +110,16 @@ def _do(job: Job, order: Order) -> dict[str, Any]:
         "seconds": time.perf_counter() - start,
         "error": None,
     }
+
+
+def explained(job: Job) -> dict[str, Any]:
+    """What a call of this signature would find: op, spec, status, key and differences."""
+    import jitops
+
+    arguments, keywords = parse_spec(job.spec, jitops.spec)
+    told = _op(job.op).explain(*arguments, **keywords)
+    result = {"op": job.op, "spec": job.spec, "status": told.status, "key": told.key}
+    return {**result, "differences": told.differences}
 
 
 def _failed(job: Job, error: BaseException) -> dict[str, Any]:

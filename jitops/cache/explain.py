@@ -14,6 +14,7 @@ __all__ = ["describe", "nearest"]
 
 LOOKED_AT = 1000  # entries, the last used first: a look at each reads its file
 LONGEST_LINE = 120  # characters
+MOST_LINES = 4  # for each part: a shape changes every line of a graph
 
 
 def nearest(store: Store, key: Key) -> Key | None:
@@ -50,6 +51,8 @@ def describe(differences: list[Difference]) -> list[str]:
 
 
 def _lines(difference: Difference) -> list[str]:
+    if difference.part == "target":
+        return _target_lines(difference)
     ours, theirs = difference.ours.splitlines(), difference.theirs.splitlines()
     said = []
     matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
@@ -57,7 +60,27 @@ def _lines(difference: Difference) -> list[str]:
         if kind != "equal":
             pairs = zip_longest(ours[start:end], theirs[other_start:other_end])
             said += [f"{difference.part}: {_cut(a)} now, {_cut(b)} stored" for a, b in pairs]
+    if len(said) > MOST_LINES:
+        more = len(said) - MOST_LINES
+        said[MOST_LINES:] = [f"{difference.part}: {more} more lines differ"]
     return said
+
+
+def _target_lines(difference: Difference) -> list[str]:
+    """Name the features that only one of two machines has, and what else differs."""
+    ours, theirs = _facts(difference.ours), _facts(difference.theirs)
+    said = []
+    for now, stored in ((ours, theirs), (theirs, ours)):
+        only = [text.removeprefix("+") for text in now if text not in stored]
+        if only:
+            where = "now" if now is ours else "stored"
+            said.append(f"target: {_cut(' '.join(only))} only {where}")
+    return said
+
+
+def _facts(target: str) -> list[str]:
+    head, _, features = target.partition(" features=")
+    return [*head.split(), *(f"+{name}" for name in features.split(",") if name)]
 
 
 def _cut(line: str | None) -> str:

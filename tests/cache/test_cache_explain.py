@@ -39,3 +39,19 @@ def test_an_empty_or_damaged_store_has_no_nearest(store: Store) -> None:
     key = put(store, graph="g")
     Path(store.path(key.digest)).write_bytes(b"torn")
     assert nearest(store, make_key()) is None
+
+
+def test_machines_differ_in_named_features() -> None:
+    ours = make_key(target="triple cpu=znver4 features=avx2,avx512f,fma")
+    theirs = make_key(target="triple cpu=haswell features=avx2,bmi,fma")
+    assert describe(ours.diff(theirs)) == [
+        "target: cpu=znver4 avx512f only now",
+        "target: cpu=haswell bmi only stored",
+    ]
+
+
+def test_a_graph_that_differs_everywhere_is_cut_short() -> None:
+    graphs = ["\n".join(f"v{n} = {dtype}" for n in range(20)) for dtype in ("f4", "f8")]
+    said = describe(make_key(graphs[0]).diff(make_key(graphs[1])))
+    assert len(said) == 5
+    assert said[-1] == "graph: 16 more lines differ"

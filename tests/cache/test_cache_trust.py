@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,13 @@ pytest.importorskip("cryptography")
 
 
 @pytest.fixture
-def tier(tmp_path: Path) -> Iterator[Path]:
+def tier(tmp_path: Path) -> Path:
     """A directory with one entry, "g", signed with the key in tmp_path/key."""
     directory = tmp_path / "tier"
     Store(str(directory)).put(make_artifact("g"))
     new_key(str(tmp_path / "key"))
     assert sign_directory(str(directory), str(tmp_path / "key"))[0] == 1
-    yield directory
+    return directory
 
 
 def opened(tmp_path: Path, *tiers: Path) -> Store:

@@ -1,4 +1,4 @@
-"""compile="background": never a stall, never a crash, and the kernel takes over when it is ready."""
+"""compile="background": never a stall or a crash, and the kernel takes over when ready."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Service
+from services import Service
 
 from jitops.api import Op
 from jitops.errors import CompileError

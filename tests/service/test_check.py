@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Service
+from services import Service
 
 from jitops.errors import CompileError
 
@@ -24,9 +24,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
 
 
 @pytest.mark.parametrize("number", range(len(FUNCTIONS)))
-def test_a_right_kernel_carries_the_record_of_its_comparison(
-    service: Service, number: int
-) -> None:
+def test_a_right_kernel_carries_the_record_of_its_comparison(service: Service, number: int) -> None:
     service.configure(check=True, strict=True)
     fn, args = FUNCTIONS[number]
     with np.errstate(all="ignore"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Service
+from services import Service
 
 import jitops.pipeline
 from jitops.errors import CompileError
