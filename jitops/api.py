@@ -17,11 +17,11 @@ from jitops._native import Dispatcher, Value
 from jitops.arguments import Call, parameters_of, static_names_of
 from jitops.config import COMPILE_MODES
 from jitops.errors import ArgumentError
-from jitops.graph.types import Spec
+from jitops.graph.types import Shape, Spec
 from jitops.pipeline import Bound, Deferred, Request, bind, key_of, traced_request
 from jitops.process import RUNTIME
 from jitops.runtime import Runtime
-from jitops.trace import is_traced
+from jitops.trace import Traced, is_traced
 
 __all__ = ["Compiled", "Explanation", "Op", "Stats", "barrier_warm", "jitop", "spec"]
 
@@ -125,7 +125,7 @@ class Op(Dispatcher):
         CacheMiss.
         """
         started = time.perf_counter()
-        bound = self._bound(self._call(args, kwargs), verify=False)
+        bound = self._bound(self._call(args, kwargs))
         self.insert(args, kwargs, bound.binding)
         return Compiled(bound.key.digest, bound.status, time.perf_counter() - started)
 
@@ -145,17 +145,16 @@ class Op(Dispatcher):
         from jitops.pipeline import prepare
 
         started = time.perf_counter()
-        request = self._request(self._call(tuple(args), kwargs))
+        _, request, traced, layouts = self._traced(self._call(tuple(args), kwargs))
         request.mode, request.verify = "never" if check else "now", verify
-        key, status = prepare(request, self._runtime, target)
+        key, status = prepare(request, traced, layouts, self._runtime, target)
         return Compiled(key.digest, status, time.perf_counter() - started)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """Say what calling with these arguments would do: hit or miss, and what a miss differs in."""
         from jitops.cache.explain import describe, nearest  # difflib is not for the hit path
 
-        request = self._request(self._call(args, kwargs))
-        traced, layouts = traced_request(request)
+        _, _, traced, layouts = self._traced(self._call(args, kwargs))
         runtime = self._runtime
         key = key_of(traced, layouts, runtime)
         store = runtime.store()
@@ -240,21 +239,22 @@ class Op(Dispatcher):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         return Call(self, args, kwargs, self._static)
 
-    def _bind(
-        self, call: Call, mode: str | None = None, verify: bool = False
-    ) -> tuple[Call, Bound | Deferred]:
+    def _traced(self, call: Call) -> tuple[Call, Request, Traced, list[Shape | None]]:
         request = self._request(call)
-        request.mode = mode or request.mode
-        request.verify = verify
         traced, layouts = traced_request(request)
         names = {call.name_of(leaf) for leaf in traced.static_leaves} - {""}
-        if names:
-            # Ints that set a shape or count a loop: from now on each value has its own signature.
-            self._static |= names
-            self.set_static(tuple(self._static))
-            again = self._call(call.args, call.kwargs)
-            again.copied = call.copied
-            return self._bind(again, mode, verify)
+        if not names:
+            return call, request, traced, layouts
+        # Ints that set a shape or count a loop: from now on each value has its own signature.
+        self._static |= names
+        self.set_static(tuple(self._static))
+        again = self._call(call.args, call.kwargs)
+        again.copied = call.copied
+        return self._traced(again)
+
+    def _bind(self, call: Call, mode: str | None = None) -> tuple[Call, Bound | Deferred]:
+        call, request, traced, layouts = self._traced(call)
+        request.mode = mode or request.mode
         recorder = self._runtime.recorder()
         if recorder is not None:
             recorder.note(self.eager, call, traced)
@@ -263,10 +263,10 @@ class Op(Dispatcher):
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
         return call, bound
 
-    def _bound(self, call: Call, verify: bool) -> Bound:
+    def _bound(self, call: Call) -> Bound:
         """The kernel for a call, compiled here if need be. Raises CompileError, CacheMiss."""
         mode = self._mode or self._runtime.config.compile
-        _, bound = self._bind(call, "now" if mode == "background" else mode, verify)
+        _, bound = self._bind(call, "now" if mode == "background" else mode)
         if isinstance(bound, Bound):
             return bound
         assert bound.error is not None

@@ -100,9 +100,9 @@ def bind(
     key = key_of(traced, layouts, runtime)
     program, status = runtime.loaded(key.digest), "known"
     if program is None or request.verify:
-        error = runtime.failures.get(key.digest)
-        if error is not None:
-            return Deferred(key, error)
+        failure = runtime.failures.get(key.digest)
+        if failure is not None:
+            return Deferred(key, failure)
         try:
             artifact, status = _artifact(request, traced, layouts, key, runtime)
             if artifact is None:
@@ -117,7 +117,13 @@ def _binding(program: Program, traced: Traced) -> Binding:
     return Binding(program, [param.source[1] for param in traced.params], traced.result)
 
 
-def prepare(request: Request, runtime: Runtime, target: str | None) -> tuple[Key, str]:
+def prepare(
+    request: Request,
+    traced: Traced,
+    layouts: Sequence[Shape | None],
+    runtime: Runtime,
+    target: str | None,
+) -> tuple[Key, str]:
     """Have the artifact of a request in the store, and load nothing.
 
     target: a level or a CPU, by name; None: this machine. Raises CompileError, CacheMiss, and
@@ -131,7 +137,6 @@ def prepare(request: Request, runtime: Runtime, target: str | None) -> tuple[Key
                 f"code for {target} cannot be verified on this machine",
                 found=f"a CPU without {', '.join(sorted(lacking))}",
             )
-    traced, layouts = traced_request(request)
     key = key_of(traced, layouts, runtime)
     _, status = _artifact(request, traced, layouts, key, runtime)
     return key, status

@@ -17,7 +17,7 @@ from services import Service
 
 from jitops.api import Op
 from jitops.errors import CompileError
-from jitops.pipeline import key_of, traced_request
+from jitops.pipeline import key_of
 
 X = np.arange(12.0).reshape(3, 4)
 
@@ -27,8 +27,8 @@ def double(x: Any) -> Any:
 
 
 def digest_of(op: Op, *args: Any) -> str:
-    request = op._request(op._call(args, {}))
-    return key_of(*traced_request(request), op._runtime).digest
+    _, _, traced, layouts = op._traced(op._call(args, {}))
+    return key_of(traced, layouts, op._runtime).digest
 
 
 def ready(op: Op, *args: Any) -> None:
