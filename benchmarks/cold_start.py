@@ -36,6 +36,7 @@ def caches(contender: str, folder: str) -> dict[str, str]:
 def first_call(contender: str, situation: str, folder: str) -> float:
     """Seconds that a fresh process needed; raises CalledProcessError where it failed."""
     environment = {**os.environ, **caches(contender, folder)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody starts often without bytecode
     command = [sys.executable, str(CHILD), contender, situation]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
