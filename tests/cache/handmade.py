@@ -32,8 +32,7 @@ class Children:
 
     def start(self, code: str, *arguments: object) -> subprocess.Popen[str]:
         preamble = "import os, sys, time\nfrom handmade import *\n"
-        paths = [str(ROOT), str(Path(__file__).parent)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
         child = subprocess.Popen(
             [sys.executable, "-c", preamble + code, *map(str, arguments)],
             stdout=subprocess.PIPE,
