@@ -87,6 +87,7 @@ class Program:
         cost_ns: float = 0,
         parallel: bool = False,
         name: str = "kernel",
+        checked: bool = False,
     ) -> Program: ...
 
 @final

@@ -22,9 +22,7 @@ ENTRY = "jitops_entry"
 _RETURN = "int32"
 
 
-def build_module(
-    kernels: Sequence[tuple[Frame, Scope]], arguments: int, target: Any
-) -> IRModule:
+def build_module(kernels: Sequence[tuple[Frame, Scope]], arguments: int, target: Any) -> IRModule:
     """The module of all kernels; ``arguments`` counts the entry's buffers before the workspace."""
     functions: dict[Any, Any] = {}
     calls = Scope()

@@ -53,9 +53,7 @@ class DotKernel(Kernel):
 
     kind = "dot"
 
-    def __init__(
-        self, frame: Frame, eqn: Eqn, stores: Sequence[Store], vector_bits: int
-    ) -> None:
+    def __init__(self, frame: Frame, eqn: Eqn, stores: Sequence[Store], vector_bits: int) -> None:
         x, panels = eqn.inputs
         self.vector_bits = vector_bits
         self.frame = frame
@@ -84,9 +82,7 @@ class DotKernel(Kernel):
         del self.frame.registers[self.product]
 
 
-def _same_element(
-    offset: Affine, index: Index, shape: Shape, other: Shape, scope: Scope
-) -> Index:
+def _same_element(offset: Affine, index: Index, shape: Shape, other: Shape, scope: Scope) -> Index:
     """The index of the same element in an array of the same size but, possibly, other unit axes."""
     if shape == other:
         return index

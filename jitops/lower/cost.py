@@ -22,5 +22,6 @@ def weight(eqn: Eqn) -> int:
     """The cost of one element of an inlined equation; moving data by index is free."""
     return WEIGHTS.get(eqn.op, 1) if PRIMITIVES[eqn.op].kind == "map" else 0
 
+
 # A cost unit in nanoseconds, on one core of a current server CPU.
 UNIT_NS = 0.04

@@ -18,8 +18,14 @@ from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import ArrayType, Shape, strides_of
 from jitops.lower import scalar as sc
 from jitops.lower.complex_pairs import Pair, is_complex, lower_complex, part_dtype
-from jitops.lower.elementwise import bfloat16_bits, bfloat16_to_float32, is_product, lower_map, register_dtype
-from jitops.lower.index import Affine, Index, flatten, key_of
+from jitops.lower.elementwise import (
+    bfloat16_bits,
+    bfloat16_to_float32,
+    is_product,
+    lower_map,
+    register_dtype,
+)
+from jitops.lower.index import Index, flatten, key_of
 from jitops.lower.scalar import Body
 from jitops.lower.sources import Sources, sources, take_index, take_source, wrapped
 
@@ -68,7 +74,6 @@ class Scope(Body):
                 return scope.known[key]
             scope = scope.parent
         return None
-
 
     def invariant(self, key: tuple[Any, ...], make: Callable[[Body], Any]) -> Any:
         scope = self

@@ -87,8 +87,13 @@ class DotGroup(RootGroup):
     kind = "dot"
 
 
-def fuse(graph: Graph) -> list[Group]:
-    """The kernels of a simplified graph, in order; its results are distinct equation outputs."""
+def fuse(graph: Graph, outcome: Var | None = None) -> list[Group]:
+    """The kernels of a simplified graph, in order; its results are distinct equation outputs.
+
+    ``outcome`` is stored like a result.
+    """
+    if outcome is not None:
+        graph = Graph(graph.params, graph.eqns, [*graph.results, outcome])
     return _Fuser(graph).run()
 
 

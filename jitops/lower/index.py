@@ -86,9 +86,7 @@ class Affine:
         if divisor == 1:
             return self, Affine({})
         whole = {a: c for a, c in self.terms.items() if c % divisor == 0}
-        rest = Affine(
-            {a: c for a, c in self.terms.items() if c % divisor}, self.const % divisor
-        )
+        rest = Affine({a: c for a, c in self.terms.items() if c % divisor}, self.const % divisor)
         quotient = Affine({a: c // divisor for a, c in whole.items()}, self.const // divisor)
         low, high = rest.range()
         if low >= 0 and high < divisor:

@@ -14,12 +14,12 @@ import numpy as np
 from jitops.graph.graph import Atom, Eqn, Var
 from jitops.graph.types import Shape
 from jitops.lower import scalar as sc
-from jitops.lower.complex_pairs import Pair, is_complex, part_dtype
 from jitops.lower.complex_pairs import RULES as COMPLEX_RULES
+from jitops.lower.complex_pairs import Pair, is_complex, part_dtype
 from jitops.lower.cost import weight
 from jitops.lower.elementwise import is_float, lower_map, register_dtype
 from jitops.lower.frame import Frame, Scope, Slot, Value
-from jitops.lower.index import Affine, Index, flatten, key_of
+from jitops.lower.index import Affine, Index, flatten
 from jitops.lower.sources import reads
 
 
@@ -86,8 +86,7 @@ class MapKernel(Kernel):
     def element(self, index: Index, scope: Scope) -> None:
         """All loads come before the first store, so that an array may be updated in place."""
         values = [
-            self.frame.value(s.atom, index if s.atom.type.shape else (), scope)
-            for s in self.stores
+            self.frame.value(s.atom, index if s.atom.type.shape else (), scope) for s in self.stores
         ]
         for store, value in zip(self.stores, values):
             self.frame.store(store.slot, store.place(index), value, scope)
@@ -246,7 +245,10 @@ _FOLDS = {
 
 
 def row_kernel(
-    frame: Frame, domain: Shape, reductions: Sequence[Eqn], outputs: Sequence[Var],
+    frame: Frame,
+    domain: Shape,
+    reductions: Sequence[Eqn],
+    outputs: Sequence[Var],
     slots: dict[Var, Slot],
 ) -> RowKernel:
     """A row kernel's stages: each reduction after what it needs, then the stores."""
@@ -257,9 +259,7 @@ def row_kernel(
         if eqn.op in ("argmax", "argmin"):
             extreme = Var(eqn.output.type.with_dtype(eqn.inputs[0].type.dtype))
             kernel.stages.append(FoldStage(kernel, fold, extreme, eqn.inputs[0]))
-            kernel.stages.append(
-                FirstStage(kernel, extreme, eqn.output, eqn.inputs[0], axes[0])
-            )
+            kernel.stages.append(FirstStage(kernel, extreme, eqn.output, eqn.inputs[0], axes[0]))
         else:
             kernel.stages.append(FoldStage(kernel, fold, eqn.output, eqn.inputs[0]))
     for var in outputs:
@@ -289,4 +289,3 @@ def element_cost(frame: Frame, atoms: Sequence[Atom]) -> int:
 
 def _reads(frame: Frame, atom: Atom, index: Index) -> Any:
     return reads(frame.definitions, frame.slots, atom, index)
-

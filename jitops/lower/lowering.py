@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.graph.types import ArrayType, Shape
 from jitops.lower.contractions import DotKernel
+from jitops.lower.checks import with_checks
 from jitops.lower.frame import Frame
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
@@ -16,11 +17,17 @@ from jitops.lower.simplify import simplify
 
 
 class Lowered:
-    """Kernels in order, the bytes of workspace they share, and how many arguments the entry takes."""
+    """Kernels in order, the bytes of workspace they share, and how many arguments the entry takes.
 
-    __slots__ = ("kernels", "workspace", "arguments")
+    ``checked``: byte `memory.OUTCOME` of the workspace is 1 after a call with an index out of bounds.
+    """
 
-    def __init__(self, kernels: Sequence[Kernel], workspace: int, arguments: int) -> None:
+    __slots__ = ("kernels", "workspace", "arguments", "checked")
+
+    def __init__(
+        self, kernels: Sequence[Kernel], workspace: int, arguments: int, checked: bool = False
+    ) -> None:
+        self.checked = checked
         self.kernels = tuple(kernels)
         self.workspace = workspace
         self.arguments = arguments
@@ -42,10 +49,13 @@ def lower(
     of the result that replaces its contents; the other results are fresh outputs, in order. ``vector_bits``: the
     width of the target's vector registers.
     """
+    graph, checked = with_checks(graph)
     graph = own_results(simplify(graph, vector_bits))
+    outcome = graph.results[-1] if checked else None
+    graph = Graph(graph.params, graph.eqns, graph.results[:-1]) if checked else graph
     new_values = {graph.params[p]: graph.results[r] for p, r in written.items()}
-    groups = fuse(graph)
-    memory = place(graph, groups, strides, new_values)  # type: ignore[arg-type]
+    groups = fuse(graph, outcome)  # type: ignore[arg-type]
+    memory = place(graph, groups, strides, new_values, outcome)  # type: ignore[arg-type]
     definitions = graph.definitions()
     kernels: list[Kernel] = []
     for group in groups:
@@ -56,7 +66,7 @@ def lower(
     for new, param in memory.copies:
         kernels.append(_copy(definitions, memory, param, new))
     fresh = len(graph.results) - len(written)
-    return Lowered(kernels, memory.workspace, len(graph.params) + fresh)
+    return Lowered(kernels, memory.workspace, len(graph.params) + fresh, checked)
 
 
 def own_results(graph: Graph) -> Graph:

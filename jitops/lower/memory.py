@@ -17,6 +17,7 @@ from jitops.lower.index import domain_index, key_of
 from jitops.lower.sources import reads
 
 ALIGNMENT = 64
+OUTCOME = 8  # where in the workspace the caller finds whether an index was out of bounds
 
 
 class Memory:
@@ -35,20 +36,22 @@ def place(
     groups: Sequence[Group],
     strides: Sequence[Shape | None],
     written: Mapping[Var, Var],
+    outcome: Var | None = None,
 ) -> Memory:
     """Slots for parameters, results and intermediates.
 
     ``strides`` are the parameters' element strides (None: C order); ``written`` maps a parameter to the variable
-    holding its new value. The other results are fresh outputs, in order.
+    holding its new value. The other results are fresh outputs, in order. ``outcome`` stays in the workspace.
     """
-    return _Placer(graph, groups, strides, written).run()
+    return _Placer(graph, groups, strides, written, outcome).run()
 
 
 class _Placer:
     def __init__(
         self, graph: Graph, groups: Sequence[Group], strides: Sequence[Shape | None],
-        written: Mapping[Var, Var],
+        written: Mapping[Var, Var], outcome: Var | None,
     ) -> None:
+        self.outcome = outcome
         self.graph = graph
         self.groups = groups
         self.strides = strides
@@ -63,6 +66,8 @@ class _Placer:
         self.owner: dict[Var, Var] = {}  # variable -> the one whose memory it uses
         self.memory = Memory()
         self.memory.needed.update(*self.reads, (a for a in graph.results if isinstance(a, Var)))
+        if outcome is not None:
+            self.memory.needed.add(outcome)
 
     def run(self) -> Memory:
         self._reuse_bases()
@@ -183,6 +188,8 @@ class _Placer:
 
     def _workspace(self) -> None:
         """First fit over lifetimes, in order of definition."""
+        if self.outcome is not None:
+            self.memory.slots[self.outcome] = Slot(self.outcome.type, ("workspace", OUTCOME))
         lifetimes: dict[Var, list[int]] = {}
         for var in self.stored:
             root = self.root(var)
@@ -213,6 +220,7 @@ class _Placer:
         whole = (MapGroup, RowGroup)
         return (
             len(self.groups) > 1
+            or self.outcome is not None
             or bool(self.memory.copies)
             or not all(isinstance(group, whole) for group in self.groups)
         )

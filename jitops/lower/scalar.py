@@ -347,5 +347,3 @@ def horner(x: Expr, coefficients: tuple[float, ...], body: Body) -> Expr:
     for c in coefficients[1:]:
         total = body.let(fma(total, x, const(c, dtype)))
     return total
-
-

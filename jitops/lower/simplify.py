@@ -15,7 +15,6 @@ from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import PRIMITIVES
 from jitops.lower.contractions import panel_form
-from jitops.graph.types import ArrayType
 
 Emit = Callable[..., Var]
 
@@ -63,7 +62,9 @@ def rewrite(graph: Graph, rules: dict[str, Rule]) -> Graph:
         return renamed.get(atom, atom) if isinstance(atom, Var) else atom
 
     for eqn in graph.eqns:
-        eqn = Eqn(eqn.op, [_as_literal(read(a), builder, eqn) for a in eqn.inputs], eqn.outputs, eqn.attrs)
+        eqn = Eqn(
+            eqn.op, [_as_literal(read(a), builder, eqn) for a in eqn.inputs], eqn.outputs, eqn.attrs
+        )
         rule = rules.get(eqn.op)
         atom = _folded(eqn) or (rule(eqn, builder) if rule is not None else None)
         if atom is None:
@@ -264,5 +265,3 @@ _JOIN = {
 }
 
 EXPAND: dict[str, Rule] = {"dot": _dot, **dict.fromkeys(_JOIN, _reduce)}
-
-

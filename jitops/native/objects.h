@@ -39,6 +39,8 @@ struct OutputSpec {
   size_t bytes = 0;
 };
 
+constexpr size_t kOutcome = 8;  // jitops/lower/memory.py: OUTCOME
+
 struct ProgramSpec {
   KernelEntry entry = nullptr;
   std::vector<InputSpec> inputs;
@@ -46,6 +48,7 @@ struct ProgramSpec {
   std::vector<uint32_t> mutated;  // indices of mutated inputs
   size_t workspace = 0;
   bool parallel = false;
+  bool checked = false;  // byte kOutcome of the workspace tells whether an index was out of bounds
   bool release_gil = false;
   std::string name;
 };

@@ -175,15 +175,16 @@ bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, Py_ssize_t wor
 
 PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* const names[] = {"library", "symbol",   "inputs", "outputs", "workspace",
-                                      "cost_ns", "parallel", "name",   nullptr};
+                                      "cost_ns", "parallel", "name",   "checked", nullptr};
   PyObject *library, *symbol, *inputs, *outputs;
   Py_ssize_t workspace = 0;
   double cost_ns = 0;
   int parallel = 0;
+  int checked = 0;
   const char* name = "kernel";
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|ndps", const_cast<char**>(names),
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|ndpsp", const_cast<char**>(names),
                                    g_library_type, &library, &symbol, &inputs, &outputs, &workspace,
-                                   &cost_ns, &parallel, &name)) {
+                                   &cost_ns, &parallel, &name, &checked)) {
     return nullptr;
   }
   Ref found = PyUnicode_Check(symbol) ? Ref(PyObject_CallMethod(library, "symbol", "O", symbol))
@@ -197,6 +198,7 @@ PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   self->library = library;
   Py_INCREF(library);
   self->spec.parallel = parallel != 0;
+  self->spec.checked = checked != 0;
   self->spec.name = name;
   if (!fill(&self->spec, inputs, outputs, workspace, cost_ns, code)) {
     Py_DECREF(self);

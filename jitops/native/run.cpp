@@ -295,6 +295,10 @@ class Builder {
   Frame& frame_;
 };
 
+bool index_outside(const Frame& frame) {
+  return static_cast<const unsigned char*>(frame.workspace)[kOutcome] != 0;
+}
+
 Outcome kernel_failed(const Binding& binding, int32_t code) {
   PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed with code %d",
                binding.program->spec.name.c_str(), code);
@@ -369,6 +373,11 @@ Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result
   if (!make_results(binding, &frame)) return Outcome::Failed;
   const int32_t code = call_kernel(binding, call, threads, frame.buffers.begin());
   if (__builtin_expect(code != 0, 0)) return kernel_failed(binding, code);
+  if (binding.program->spec.checked && index_outside(frame)) {
+    PyErr_Format(PyExc_IndexError, "an index is out of bounds in op '%s'",
+                 binding.program->spec.name.c_str());
+    return Outcome::Failed;
+  }
   if (call.tensor != nullptr && !note_writes(binding, call)) return Outcome::Failed;
   *result = build_result(binding, call, &frame);
   return *result != nullptr ? Outcome::Done : Outcome::Failed;

@@ -28,6 +28,7 @@ def load_program(artifact: Artifact) -> Program:
         plan["cost_ns"],
         plan["parallel"],
         str(artifact.meta.get("name", "kernel")),
+        plan.get("checked", False),
     )
 
 

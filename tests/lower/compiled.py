@@ -18,6 +18,7 @@ from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import ArrayType
 from jitops.graph.verify import verify
 from jitops.lower.lowering import lower
+from jitops.lower.memory import OUTCOME
 from jitops.process import RUNTIME
 from jitops.schedule import schedule
 
@@ -63,6 +64,8 @@ class Compiled:
         target = tvm_target(RUNTIME.cpu)
         module = build_module(loops, lowered.arguments, target)
         self.workspace = lowered.workspace
+        self.checked = lowered.checked
+        self.outside = False  # whether the last call had an index out of bounds
         self.library = Library(link(compile_module(module, target)))
         entry = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
         self.entry = entry(self.library.symbol(ENTRY))
@@ -83,6 +86,7 @@ class Compiled:
         assert self.entry(ctypes.addressof(table)) == 0
         for memory in owned:
             memory.check()
+        self.outside = self.checked and bool(workspace.array[OUTCOME])
         results: list[Any] = []
         new = iter([x.array for x in fresh])
         owner = {result: param for param, result in self.written.items()}

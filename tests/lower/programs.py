@@ -39,7 +39,9 @@ class Program:
 def values(rng: Any, shape: Any, dtype: Any) -> Any:
     """Small integers in any dtype: sums and products stay exact in every order."""
     low = 0 if np.dtype(dtype).kind in "bu" else -3
-    return np.asarray(rng.integers(low, 4 if np.dtype(dtype).kind != "b" else 2, shape)).astype(dtype)
+    return np.asarray(rng.integers(low, 4 if np.dtype(dtype).kind != "b" else 2, shape)).astype(
+        dtype
+    )
 
 
 def laid_out(x: Any, layout: int, shape: Any) -> Any:
@@ -236,7 +238,11 @@ class _Writer:
         if x.type.ndim and 0 not in x.type.shape:
             axis = self.draw(st.integers(0, x.type.ndim - 1))
             index = self.value()
-            if index.type.dtype.kind not in "iub" or index.type.ndim > 1 or index.type.dtype == "uint8":
+            if (
+                index.type.dtype.kind not in "iub"
+                or index.type.ndim > 1
+                or index.type.dtype == "uint8"
+            ):
                 return
             index = self.emit("cast", index, dtype="int64")
             extent = Literal(x.type.shape[axis], "int64")

@@ -37,9 +37,31 @@ def special(name: str) -> Any:
         out.real, out.imag = re.ravel(), im.ravel()
         return out
     info = ml_dtypes.finfo(dtype)
-    some = [0.0, -0.0, 1.0, -1.0, np.nan, np.inf, -np.inf, 0.5, 2.0, -2.5, 3.0, 1.5, -0.5, 100.0,
-            float(info.max), float(info.min), float(info.tiny), -float(info.tiny),
-            float(info.smallest_subnormal), 1 + float(info.eps), 0.1, -7.3, 1e-3]
+    some = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        np.nan,
+        np.inf,
+        -np.inf,
+        0.5,
+        2.0,
+        -2.5,
+        3.0,
+        1.5,
+        -0.5,
+        100.0,
+        float(info.max),
+        float(info.min),
+        float(info.tiny),
+        -float(info.tiny),
+        float(info.smallest_subnormal),
+        1 + float(info.eps),
+        0.1,
+        -7.3,
+        1e-3,
+    ]
     return np.array(some).astype(dtype)
 
 
@@ -76,8 +98,11 @@ def ulps(found: Any, wanted: Any) -> Any:
     width = found.dtype.itemsize * 8
     half = 1 << (width - 1)
     ordered = [
-        np.where(u >= half, -(u.astype("i8") & (half - 1) if width < 64 else (u ^ np.uint64(half)).astype("i8")),
-                 u.astype("i8"))
+        np.where(
+            u >= half,
+            -(u.astype("i8") & (half - 1) if width < 64 else (u ^ np.uint64(half)).astype("i8")),
+            u.astype("i8"),
+        )
         for u in unsigned
     ]
     far = np.abs(ordered[0].astype("f8") - ordered[1].astype("f8"))

@@ -25,7 +25,9 @@ def _agree(op: str, dtype: str, x: np.ndarray, found: np.ndarray, wanted: np.nda
     if op.startswith(("reduce_sum", "reduce_prod", "cum")) and rounded:
         eps = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 1.2e-7, "complex64": 1.2e-7}
         unit = eps.get(dtype, 2.3e-16) * (64 if dtype in ("float16", "bfloat16") else 16)
-        size = np.abs(wanted) if "prod" in op else np.abs(x).astype("f8").sum() / max(1, wanted.size)
+        size = (
+            np.abs(wanted) if "prod" in op else np.abs(x).astype("f8").sum() / max(1, wanted.size)
+        )
         with np.errstate(all="ignore"):
             near = np.abs(found - wanted) <= unit * (1 + np.abs(wanted) + size)
         same = near | (~np.isfinite(wanted) & ~np.isfinite(found))
@@ -167,8 +169,8 @@ def test_empty_and_scalar_operands(dtype):
         b.literal(1, dtype_of(dtype)),
     ]
     graph = b.graph(*results)
-    for f, w in zip(compiled_like(graph, empty, scalar)(empty, scalar), evaluate(graph, [empty, scalar])):
+    for f, w in zip(
+        compiled_like(graph, empty, scalar)(empty, scalar), evaluate(graph, [empty, scalar])
+    ):
         assert f.shape == w.shape
         assert np.array_equal(f, w)
-
-

@@ -39,7 +39,9 @@ def assert_same(found: np.ndarray, wanted: np.ndarray) -> None:
 
 def _settings(count: int) -> settings:
     health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
-    return settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=health)
+    return settings(
+        max_examples=count, deadline=None, derandomize=True, suppress_health_check=health
+    )
 
 
 @_settings(100)

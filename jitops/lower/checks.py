@@ -1,0 +1,171 @@
+"""Index checks: one bool that tells whether any `take` was given an index outside of its axis.
+
+The gathers themselves keep every index inside the axis, so that their loops stay free of branches and the code never
+reads foreign memory; this pass over the indices runs beside them, and the entry returns its outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
+from jitops.graph.ops import PRIMITIVES
+from jitops.graph.types import ArrayType
+
+Range = tuple[int, int]  # inclusive
+Bounds = Union[Range, None]  # None: not known
+
+
+def with_checks(graph: Graph) -> tuple[Graph, bool]:
+    """The graph with one more result, bool[]: whether an index is out of bounds; unchanged where none can be."""
+    ranges = _Ranges()
+    eqns: list[Eqn] = []
+    outcome: Atom | None = None
+    seen: set[tuple[Atom, int]] = set()
+
+    def emit(op: str, *inputs: Atom, **attrs: Any) -> Var:
+        (type_,) = PRIMITIVES[op].rule(*(a.type for a in inputs), **attrs)
+        eqns.append(Eqn(op, inputs, [Var(type_)], attrs))
+        return eqns[-1].output
+
+    for eqn in live(graph).eqns:
+        if eqn.op == "take":
+            index, extent = eqn.inputs[1], eqn.inputs[0].type.shape[eqn.attrs["axis"]]
+            if (index, extent) not in seen and not _inside(ranges.of(index), extent):
+                seen.add((index, extent))
+                bad = _outside(emit, index, extent)
+                outcome = bad if outcome is None else emit("or", outcome, bad)
+        eqns.append(eqn)
+        ranges.note(eqn)
+    if outcome is None:
+        return graph, False
+    return Graph(graph.params, eqns, [*graph.results, outcome]), True
+
+
+def _outside(emit: Callable[..., Var], index: Atom, extent: int) -> Var:
+    below = emit("lt", index, Literal(-extent, "int64"))
+    above = emit("ge", index, Literal(extent, "int64"))
+    bad = emit("or", below, above)
+    axes = tuple(range(bad.type.ndim))
+    return emit("reduce_or", bad, axes=axes) if axes else bad
+
+
+def _inside(bounds: Bounds, extent: int) -> bool:
+    return bounds is not None and -extent <= bounds[0] and bounds[1] < extent
+
+
+class _Ranges:
+    """What values an integer variable can have, as far as simple rules tell."""
+
+    def __init__(self) -> None:
+        self.known: dict[Var, Range] = {}
+
+    def of(self, atom: Atom) -> Bounds:
+        if isinstance(atom, Var):
+            return self.known.get(atom)
+        if atom.type.dtype.kind not in "iu":
+            return None
+        return int(atom.value), int(atom.value)
+
+    def note(self, eqn: Eqn) -> None:
+        rule = _RULES.get(eqn.op)
+        found = rule(eqn, [self.of(a) for a in eqn.inputs]) if rule is not None else None
+        if found is not None and _fits(found, eqn.output.type):
+            self.known[eqn.output] = found
+
+
+def _fits(bounds: Range, type_: ArrayType) -> bool:
+    if type_.dtype.kind not in "iu":
+        return False
+    info = np.iinfo(type_.dtype)
+    return int(info.min) <= bounds[0] and bounds[1] <= int(info.max)
+
+
+def _first(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    return bounds[0]
+
+
+def _union(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    if any(b is None for b in bounds):
+        return None
+    return min(b[0] for b in bounds if b), max(b[1] for b in bounds if b)
+
+
+def _select(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    return _union(eqn, bounds[1:])
+
+
+def _iota(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    return 0, max(eqn.attrs["shape"][eqn.attrs["axis"]] - 1, 0)
+
+
+def _position(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    return 0, max(eqn.inputs[0].type.shape[eqn.attrs["axes"][0]] - 1, 0)
+
+
+def _mod(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    divisor = bounds[1]
+    return (0, divisor[1] - 1) if divisor is not None and divisor[0] > 0 else None
+
+
+def _add(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    x, y = bounds
+    return None if x is None or y is None else (x[0] + y[0], x[1] + y[1])
+
+
+def _sub(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    x, y = bounds
+    return None if x is None or y is None else (x[0] - y[1], x[1] - y[0])
+
+
+def _mul(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    x, y = bounds
+    if x is None or y is None:
+        return None
+    ends = [a * b for a in x for b in y]
+    return min(ends), max(ends)
+
+
+def _cast(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    source = eqn.inputs[0].type.dtype
+    if source.kind == "b":
+        return 0, 1
+    if bounds[0] is None and source.kind in "iu" and source.itemsize < 4:
+        info = np.iinfo(source)
+        return int(info.min), int(info.max)
+    return bounds[0]
+
+
+def _extreme(pick: Callable[..., int]) -> Callable[..., Bounds]:
+    def rule(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+        x, y = bounds
+        limits = np.iinfo(eqn.output.type.dtype)
+        whole = (int(limits.min), int(limits.max))
+        (a, b), (c, d) = x or whole, y or whole
+        return pick(a, c), pick(b, d)
+
+    def integers(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+        return rule(eqn, bounds) if eqn.output.type.dtype.kind in "iu" else None
+
+    return integers
+
+
+_RULES: dict[str, Callable[[Eqn, Sequence[Bounds]], Bounds]] = {
+    **dict.fromkeys(("full", "broadcast", "reshape", "transpose", "slice", "take"), _first),
+    **dict.fromkeys(("update", "pad", "concatenate"), _union),
+    **dict.fromkeys(("reduce_max", "reduce_min"), _first),
+    "select": _select,
+    "iota": _iota,
+    "argmax": _position,
+    "argmin": _position,
+    "mod": _mod,
+    "add": _add,
+    "sub": _sub,
+    "mul": _mul,
+    "cast": _cast,
+    "maximum": _extreme(max),
+    "minimum": _extreme(min),
+}
