@@ -309,6 +309,7 @@ def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
         "workspace": lowered.workspace,
         "cost_ns": lowered.cost() * UNIT_NS,
         "parallel": lowered.cost() * UNIT_NS > 20_000,
+        "checked": lowered.checked,
         "kernels": [kernel.kind for kernel in lowered.kernels],
     }
     return image, plan
