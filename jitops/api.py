@@ -194,8 +194,12 @@ class Op(Dispatcher):
             return Value(self._run_on_copies(call, bound))
         reason = call.unfit_for(bound.traced)
         if reason:
-            self._runtime.log.once(f"eager {self.__qualname__} {reason}",
-                                   "op %s runs in NumPy: %s", self.__qualname__, reason)
+            self._runtime.log.once(
+                f"eager {self.__qualname__} {reason}",
+                "op %s runs in NumPy: %s",
+                self.__qualname__,
+                reason,
+            )
             return Value(self.eager(*args, **kwargs))
         return bound.binding
 
@@ -206,9 +210,9 @@ class Op(Dispatcher):
         if digest is None:
             return False
         runtime = self._runtime
-        if runtime.background().busy(digest):
-            return True
         if digest in runtime.failures and not runtime.config.strict:
+            return True
+        if runtime.compiling(digest):
             return True
         self._waiting.pop(signature, None)
         return False
@@ -323,9 +327,13 @@ def jitop(
         return Op(fn, RUNTIME, static=names, compile=compile, threads=threads)
 
     if compile is not None and compile not in COMPILE_MODES:
-        raise ArgumentError("jitop(compile=…)", found=repr(compile), accepted=", ".join(COMPILE_MODES))
+        raise ArgumentError(
+            "jitop(compile=…)", found=repr(compile), accepted=", ".join(COMPILE_MODES)
+        )
     if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise ArgumentError("jitop(threads=…)", found=repr(threads), accepted="a positive int or None")
+        raise ArgumentError(
+            "jitop(threads=…)", found=repr(threads), accepted="a positive int or None"
+        )
     return decorate if fn is None else decorate(fn)
 
 

@@ -18,7 +18,10 @@ BUILD_FILE = "_build_digest.txt"
 
 # What decides which code comes out. The cache and the runtime do not: the artifact's format and the
 # toolchain have key parts of their own.
-ROOMS = ("graph", "trace", "autodiff", "lower", "schedule", "codegen", "pipeline.py")
+ROOMS = (
+    "graph", "trace", "autodiff", "lower", "schedule", "codegen", "pipeline.py", "unit.py",
+    "runtime/target.py",
+)  # fmt: skip
 
 
 def compiler_digest(package: str) -> str:

@@ -126,6 +126,10 @@ class Runtime:
                 self._background = Background(self.log)
             return self._background
 
+    def compiling(self, digest: str) -> bool:
+        """Whether the kernel of this key is being compiled in the background."""
+        return self._background is not None and self._background.busy(digest)
+
     def recorder(self) -> Recorder | None:
         """Where signatures are noted for `jitops warm`, if that is wanted."""
         path = self.config.record
