@@ -54,6 +54,7 @@ def test_diff_names_the_parts_that_differ() -> None:
 def package(tmp_path: Path) -> Path:
     for room in ROOMS:
         path = tmp_path / room
+        path.parent.mkdir(exist_ok=True)
         if room.endswith(".py"):
             path.write_text("pass\n")
         else:

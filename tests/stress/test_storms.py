@@ -63,7 +63,7 @@ def test_each_key_is_compiled_once_whoever_asks(
 
 
 @pytest.mark.parametrize(
-    ("processes", "kills"), [(6, 4), pytest.param(9, 1000, marks=pytest.mark.long)]
+    ("processes", "kills"), [(6, 4), pytest.param(24, 1000, marks=pytest.mark.long)]
 )
 def test_kills_at_random_moments_cost_nothing_but_their_own_work(
     store: Store, children: Children, processes: int, kills: int
