@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jitops.integrations.announce import announce
 from jitops.runtime import Runtime
 from jitops.threads import PoolSettings
 
@@ -22,3 +23,5 @@ options = config.options
 get_threads = config.get_threads
 set_threads = config.set_threads
 threads = config.threads
+
+announce()

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "unit": {"errors", "graph", "cache"},
     "runtime": {"errors", "config", "log", "cache", "manifest", "_native"},
     "threads": {"errors", "config", "_native"},
-    "process": {"config", "runtime", "threads"},
+    "process": {"config", "runtime", "threads", "integrations"},
     "arguments": {"errors", "graph", "trace"},
     "manifest": {"errors"},
     "check": {"errors", "graph", "arguments", "spec_text", "_native"},

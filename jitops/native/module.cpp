@@ -162,6 +162,12 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
 }  // namespace
 }  // namespace jitops
 
+// For callers from C, and the mark by which threadpoolctl's controller knows this library.
+extern "C" __attribute__((visibility("default"))) int jitops_parallel_launch(
+    jitops::pool::Task task, void* data, int num_task) {
+  return jitops::pool::launch(task, data, num_task);
+}
+
 PyMODINIT_FUNC PyInit__native(void) {
   PyObject* module = PyModule_Create(&jitops::definition);
   if (module == nullptr || jitops::fill(module) == 0) return module;

@@ -18,11 +18,11 @@ from jitops.errors import ConfigError
 CORES = len(os.sched_getaffinity(0))
 
 
-def told(code: str, **environ: str) -> Any:
+def told(code: str, before: str = "", **environ: str) -> Any:
     """What a fresh process prints last, as JSON."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("JITOPS_", "OMP_", "GOMP_"))}
     done = subprocess.run(
-        [sys.executable, "-c", "import json, jitops\n" + code],
+        [sys.executable, "-c", before + "\nimport json, jitops\n" + code],
         env={**clean, **environ},
         capture_output=True,
         text=True,
@@ -263,3 +263,40 @@ if child == 0:
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert told(KERNEL + code) == 0
+
+
+CONTROLLED = """
+def ours():
+    return [p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "jitops"]
+seen = [ours()]
+with threadpoolctl.threadpool_limits(1):
+    seen += [ours(), jitops.get_threads()]
+with threadpoolctl.threadpool_limits(1, user_api="jitops"):
+    seen.append(jitops.get_threads())
+seen.append(ours())
+controller = threadpoolctl.ThreadpoolController().select(internal_api="jitops")
+with controller.limit(limits=1):
+    seen.append(jitops.get_threads())
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("before", ["import threadpoolctl", ""])
+def test_threadpoolctl_governs_the_budget_whichever_is_imported_first(before: str) -> None:
+    pytest.importorskip("threadpoolctl")
+    code = "jitops.set_threads(2)\nimport threadpoolctl\n" + CONTROLLED
+    assert told(code, before) == [[2], [1], 1, 1, [2], 1]
+
+
+def test_threadpoolctl_is_not_imported_and_not_needed() -> None:
+    code = """
+import sys
+sys.modules["threadpoolctl"] = None
+try:
+    import threadpoolctl
+    print("false")
+except ImportError:
+    print(json.dumps(jitops.get_threads() > 0))
+"""
+    assert told(code) is True
+    assert told("import sys\nprint(json.dumps('threadpoolctl' in sys.modules))") is False
