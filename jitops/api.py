@@ -37,7 +37,7 @@ class Stats(dict[str, int]):
 
 
 class Compiled:
-    """The outcome of `Op.compile`: the key, "compiled", "loaded" or "known", and the seconds spent."""
+    """The outcome of `Op.compile`: key, "compiled", "loaded" or "known", and the seconds spent."""
 
     __slots__ = ("key", "seconds", "status")
 
@@ -151,7 +151,7 @@ class Op(Dispatcher):
         return Compiled(key.digest, status, time.perf_counter() - started)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
-        """Say what calling with these arguments would do: hit or miss, and what a miss differs in."""
+        """Say what a call with these arguments would do, and what a miss differs in."""
         from jitops.cache.explain import describe, nearest  # difflib is not for the hit path
 
         _, _, traced, layouts = self._traced(self._call(args, kwargs))
@@ -308,7 +308,7 @@ def jitop(
 ) -> Any:
     """Compile a NumPy function for this machine, on first use of each signature, and keep it.
 
-    static: parameters whose values are part of the signature (an axis, a mode); they must be hashable.
+    static: parameters whose (hashable) values are part of the signature: an axis, a mode.
     compile: on a miss, "now" (default), "background" (NumPy's result until another process has
         compiled it) or "never" (CacheMiss); None: as `jitops.config.compile`.
     threads: the most threads a call may use; None: as configured.

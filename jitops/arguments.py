@@ -1,4 +1,4 @@
-"""One call's arguments, as the pipeline needs them: leaves, layouts, and copies of what no kernel reads."""
+"""One call's arguments as the pipeline needs them: leaves, layouts, copies of misfits."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _CODE_VARARGS, _CODE_VARKEYWORDS = 0x04, 0x08
 class Call:
     """The arguments of a call, flattened.
 
-    args, kwargs: the arguments; unaligned and byte-swapped arrays replaced by plain copies (`copied`).
-    traceable_args, traceable_kwargs: the same with tensors of other libraries replaced by specs.
-    kinds, layouts: of each dynamic leaf, in call order; see `jitops.pipeline.Request`.
+    args, kwargs: the arguments; unaligned and byte-swapped arrays replaced by plain copies
+    (`copied`). traceable_args, traceable_kwargs: the same with tensors of other libraries replaced
+    by specs. kinds, layouts: of each dynamic leaf, in call order; see `jitops.pipeline.Request`.
     """
 
     def __init__(
@@ -43,7 +43,9 @@ class Call:
         self.parameters = parameters_of(op.eager)
         self.kinds = [leaf[1] for leaf in self.leaves]
         self.layouts: list[Shape | None] = [leaf[4] for leaf in self.leaves]
-        specs = {id(o): Spec(shape, dtype) for o, k, dtype, shape, *_ in self.leaves if k == "tensor"}
+        specs = {
+            id(o): Spec(shape, dtype) for o, k, dtype, shape, *_ in self.leaves if k == "tensor"
+        }
         self.traceable_args = replaced(self.args, specs) if specs else self.args
         self.traceable_kwargs = replaced(self.kwargs, specs) if specs else self.kwargs
 
@@ -66,9 +68,9 @@ class Call:
                 continue
             leaf = self.leaves[source]
             low, high = param.low, param.high
-            if leaf[1] == "int" and low is not None and high is not None:
-                if not low <= leaf[0] <= high:
-                    return f"{param.name} = {leaf[0]} does not fit in {low}..{high}"
+            bounded = leaf[1] == "int" and low is not None and high is not None
+            if bounded and not low <= leaf[0] <= high:
+                return f"{param.name} = {leaf[0]} does not fit in {low}..{high}"
             if number not in traced.mutated or leaf[1] != "array":
                 continue
             if not leaf[6]:
@@ -89,14 +91,13 @@ class Call:
             if id(copy) in written:
                 original[...] = copy
 
-
     def signature(self) -> Any:
         """What a kernel for such a call depends on, hashable; the values of numbers left out."""
         leaves = {id(leaf[0]): (leaf[1], leaf[2], leaf[3], leaf[4]) for leaf in self.leaves}
         return _frozen((self.args, self.kwargs), leaves)
 
     def eager(self, fn: Callable[..., Any]) -> Any:
-        """What the plain function gives: tensors go in as arrays, and come out in the caller's kind."""
+        """What the plain function gives: tensors go in as arrays, results in the caller's kind."""
         tensors = [leaf[0] for leaf in self.leaves if leaf[1] == "tensor"]
         if not tensors and not self.copied:
             return fn(*self.args, **self.kwargs)
@@ -143,7 +144,7 @@ def _in_kind_of(kind: type, tree: Any, back: dict[int, Any]) -> Any:
 
 
 def _refuse_subclass(op: Any, array: Any) -> None:
-    """Subclasses of ndarray change what operators mean (matrix) or hold more than numbers (masked arrays)."""
+    """Subclasses change what operators mean (matrix) or hold more than numbers (masked arrays)."""
     if type(array) in (np.ndarray, np.memmap, Spec):
         return
     raise ArgumentError(
@@ -202,7 +203,8 @@ def static_names_of(fn: Callable[..., Any], static: str | Sequence[str]) -> tupl
     count = code.co_argcount + code.co_kwonlyargcount
     known = code.co_varnames[:count]
     for name in names:
-        if not isinstance(name, str) or name not in known and not code.co_flags & _CODE_VARKEYWORDS:
+        takes_any = code.co_flags & _CODE_VARKEYWORDS
+        if not isinstance(name, str) or (name not in known and not takes_any):
             raise ArgumentError(
                 f"static={names!r} of op {fn.__name__!r}",
                 found=repr(name),

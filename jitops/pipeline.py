@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from jitops.runtime.target import Target
     from jitops.unit import Unit
 
-__all__ = ["Bound", "Deferred", "Request", "bind", "compile_unit", "key_of", "prepare", "traced_request"]
+__all__ = [
+    "Bound",
+    "Deferred",
+    "Request",
+    "bind",
+    "compile_unit",
+    "key_of",
+    "prepare",
+    "traced_request",
+]
 
 
 class Request:
@@ -202,9 +211,11 @@ def _artifact(
             stored = _verified(request, traced, stored, runtime)
         return stored, "loaded"
     if request.mode == "never":
+        arguments = ", ".join(str(param.var.type) for param in traced.params)
         raise CacheMiss(
-            f"op {request.name!r} is not in the cache {runtime.store().directory}, and compile='never'",
-            found=f"no entry {key.digest[:16]} for ({', '.join(str(p.var.type) for p in traced.params)})",
+            f"op {request.name!r} is not in the cache, and compile='never'",
+            where=runtime.store().directory,
+            found=f"no entry {key.digest[:16]} for ({arguments})",
             way_out=f"Prepare it with `jitops warm MODULE:{request.name} --spec …`, "
             "or allow compiling with compile='now'.",
         )
@@ -298,7 +309,7 @@ def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
     loops = [(kernel.frame, schedule(kernel)) for kernel in lowered.kernels]
     target = tvm_target(unit.cpu)
     module = build_module(loops, lowered.arguments, target)
-    image = link(compile_module(module, target))
+    image = link(compile_module(module, target), unit.cpu["arch"])
     plan = {
         "inputs": list(unit.inputs),
         "outputs": [

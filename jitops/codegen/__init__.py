@@ -1,0 +1,1 @@
+"""Target, module, object code, shared library."""

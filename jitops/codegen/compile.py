@@ -1,8 +1,9 @@
 """A TVM module to object code.
 
-TVM optimises the module and keeps it as LLVM IR; asking for object code then runs LLVM's code generator. In between,
-what TVM adds to every module is taken out of the IR: two float16 conversion functions, which no CPU with half
-conversions calls, and debug records that refer to no source. Together they are a third of a small op's compile time.
+TVM optimises the module and keeps it as LLVM IR; asking for object code then runs LLVM's code
+generator. In between, what TVM adds to every module is taken out of the IR: two float16 conversion
+functions, which no CPU with half conversions calls, and debug records that refer to no source.
+Together they are a third of a small op's compile time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def compile_module(module: Any, target: Any) -> bytes:
         source, path = os.path.join(folder, "op.ll"), os.path.join(folder, "op.o")
         with open(source, "w", encoding="utf-8") as file:
             file.write(without_ballast(runtime.inspect_source("ll")))
-        # The optimised IR comes back as it was; write_to_file generates code, each time it is called.
+        # The optimised IR comes back as it was; write_to_file generates code, each time it is
+        # called.
         tvm.runtime.load_module(source).write_to_file(path, "o")
         with open(path, "rb") as object_file:
             return object_file.read()

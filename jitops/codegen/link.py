@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from jitops.errors import CompileError
 
-# Called directly where possible: a compiler driver costs ten times as much time as the linker itself.
+# Called directly where possible: a compiler driver costs ten times as much time as the linker
+# itself.
 LINKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ld", ("-shared",)),
     ("ld.lld", ("-shared",)),
@@ -18,9 +20,9 @@ LINKERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-def link(objects: bytes) -> bytes:
-    """The shared library made of one object file."""
-    linker, flags = _linker()
+def link(objects: bytes, arch: str | None = None) -> bytes:
+    """The shared library made of one object file. arch: of the code; None: this machine's."""
+    linker, flags = find_linker(arch)
     with tempfile.TemporaryDirectory(prefix="jitops-") as folder:
         source, library = Path(folder, "op.o"), Path(folder, "op.so")
         source.write_bytes(objects)
@@ -31,13 +33,18 @@ def link(objects: bytes) -> bytes:
         return library.read_bytes()
 
 
-def _linker() -> tuple[str, tuple[str, ...]]:
-    for name, flags in LINKERS:
+def find_linker(arch: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """The linker for code of this architecture, and its flags. CompileError where there is none."""
+    candidates = LINKERS
+    if arch is not None and arch != os.uname().machine:
+        candidates = ((f"{arch}-linux-gnu-ld", ("-shared",)), ("ld.lld", ("-shared",)))
+    for name, flags in candidates:
         path = shutil.which(name)
         if path:
             return path, flags
-    names = ", ".join(name for name, _ in LINKERS)
+    names = ", ".join(name for name, _ in candidates)
     raise CompileError(
-        f"compiling needs a linker, and none of {names} is on PATH; install binutils "
-        "(or gcc), or ship a cache that was warmed where one is"
+        f"compiling needs a linker, and none of {names} is on PATH",
+        way_out="Install binutils (for another architecture its cross binutils, or lld), "
+        "or ship a cache that was warmed where there is one.",
     )

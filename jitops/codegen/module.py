@@ -1,8 +1,9 @@
 """Loops to a TVM module: one private function per kernel, and the entry that calls them in order.
 
-The exported entry is plain C, ``int32_t jitops_entry(void* const* buffers)``: ``buffers`` holds the arguments, then
-the fresh outputs, then the workspace. Kernels take their pointers as parameters that do not alias, so that LLVM may
-vectorise without run-time checks, and are inlined into the entry.
+The exported entry is plain C, ``int32_t jitops_entry(void* const* buffers)``: ``buffers`` holds the
+arguments, then the fresh outputs, then the workspace. Kernels take their pointers as parameters
+that do not alias, so that LLVM may vectorise without run-time checks, and are inlined into the
+entry.
 """
 
 from __future__ import annotations
@@ -53,10 +54,11 @@ def _return() -> Any:
 
 
 def _memory_barrier(scratch: Any) -> Any:
-    """Keeps LLVM from moving loads and stores from one kernel to another: a store to unknown memory.
+    """A store to unknown memory: LLVM moves no load or store from one kernel to another.
 
-    Within a kernel different buffers are different memory, and TVM's code generator says so by type-based metadata.
-    Once kernels are inlined side by side, buffers of two of them may be the same memory under different names.
+    Within a kernel different buffers are different memory, and TVM's code generator says so by
+    type-based metadata. Once kernels are inlined side by side, buffers of two of them may be the
+    same memory under different names.
     """
     byte, count = tirx.IntImm("int8", 0), int64(8)
     volatile = tirx.IntImm("bool", 1)
@@ -85,7 +87,8 @@ class _EntryPointers:
     def pointer(self, slot: Slot, param: Any) -> Any:
         kind, where = slot.place
         position = where if kind == "argument" else self.workspace
-        assert position is not None and where is not None
+        assert position is not None
+        assert where is not None
         address = self._address(position)
         if kind == "workspace" and where:
             address = address + tirx.IntImm("uint64", where)

@@ -1,4 +1,4 @@
-"""Evaluate a graph with NumPy: the meaning of each primitive, and the reference for the compiled code."""
+"""Evaluate a graph with NumPy: each primitive's meaning, and the compiled code's reference."""
 
 from __future__ import annotations
 
@@ -133,12 +133,15 @@ _UFUNCS = {
     "le": "less_equal", "gt": "greater", "ge": "greater_equal",
 }  # fmt: skip
 
-_SAME_NAME = """square sign floor ceil trunc rint sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh
-tanh invert isnan isinf isfinite signbit add mod fmod hypot copysign nextafter maximum minimum fmax fmin"""
+_SAME_NAME = """square sign floor ceil trunc rint sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin
+cos tan sinh cosh tanh invert isnan isinf isfinite signbit add mod fmod hypot copysign nextafter
+maximum minimum fmax fmin"""
 
 
 def _table() -> dict[str, Callable[..., Array]]:
-    table: dict[str, Callable[..., Array]] = {name: getattr(np, name) for name in _SAME_NAME.split()}
+    table: dict[str, Callable[..., Array]] = {
+        name: getattr(np, name) for name in _SAME_NAME.split()
+    }
     table.update({name: getattr(np, ufunc) for name, ufunc in _UFUNCS.items()})
     return table
 

@@ -1,14 +1,15 @@
 """The intermediate representation: typed equations in SSA form, in the manner of JAX's jaxpr.
 
-A `Graph` is a list of equations over typed variables. Operands are variables or scalar literals; attributes are
-ints, strings, bools, tuples of these, or nested graphs (control flow). The canonical text names variables by order
-of definition, so that equal programs have equal text; it is the main part of the cache key.
+A `Graph` is a list of equations over typed variables. Operands are variables or scalar literals;
+attributes are ints, strings, bools, tuples of these, or nested graphs (control flow). The canonical
+text names variables by order of definition, so that equal programs have equal text; it is the main
+part of the cache key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Literal:
     __repr__ = __str__
 
 
-Atom = Union[Var, Literal]
+Atom: TypeAlias = "Var | Literal"
 
 
 class Eqn:
@@ -73,9 +74,7 @@ class Graph:
 
     __slots__ = ("params", "eqns", "results")
 
-    def __init__(
-        self, params: Sequence[Var], eqns: Sequence[Eqn], results: Sequence[Atom]
-    ) -> None:
+    def __init__(self, params: Sequence[Var], eqns: Sequence[Eqn], results: Sequence[Atom]) -> None:
         self.params = tuple(params)
         self.eqns = tuple(eqns)
         self.results = tuple(results)
@@ -136,5 +135,5 @@ def _number(value: np.generic) -> str:
         return f"{_number(value.real)},{_number(value.imag)}"
     if isinstance(value, (np.bool_, np.integer)):
         return str(int(value))
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     return "nan:" + value.tobytes().hex() if number != number else number.hex()

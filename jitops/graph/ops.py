@@ -1,10 +1,10 @@
-"""The primitives: each one's name, kind and type rule. NumPy's functions are written in terms of these.
+"""The primitives, in terms of which NumPy's functions are written: name, kind and type rule.
 
-A type rule maps operand types and attributes to the result types and rejects what does not fit; the tables of the
-other stages (NumPy evaluation, lowering, derivatives) are keyed by the same names.
+A type rule maps operand types and attributes to the result types and rejects what does not fit; the
+tables of the other stages (NumPy evaluation, lowering, derivatives) are keyed by the same names.
 
 Kinds:
-  map     the result at an index depends on the operands at that index; an operand of shape () broadcasts
+  map     the result at an index depends on the operands there; an operand of shape () broadcasts
   index   moves elements: the result at an index is an operand's element at a computed index
   reduce  folds axes away;  scan  accumulates along an axis;  dot  contracts axes of two operands
 """
@@ -137,7 +137,9 @@ def _transpose(x: ArrayType, *, perm: tuple[int, ...]) -> tuple[ArrayType, ...]:
     return (x.with_shape(x.shape[a] for a in perm),)
 
 
-def _in_bounds(x: ArrayType, start: Sequence[int], step: Sequence[int], size: Sequence[int]) -> bool:
+def _in_bounds(
+    x: ArrayType, start: Sequence[int], step: Sequence[int], size: Sequence[int]
+) -> bool:
     if not len(start) == len(step) == len(size) == x.ndim:
         return False
     return all(

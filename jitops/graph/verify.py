@@ -1,4 +1,4 @@
-"""Check a graph: every variable is defined once before its uses, and every equation has the types of its rule."""
+"""Check a graph: variables defined once and before their uses, types as the rules say."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Graph to kernels, and the code of their elements."""

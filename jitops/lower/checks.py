@@ -1,13 +1,14 @@
 """Index checks: one bool that tells whether any `take` was given an index outside of its axis.
 
-The gathers themselves keep every index inside the axis, so that their loops stay free of branches and the code never
-reads foreign memory; this pass over the indices runs beside them, and the entry returns its outcome.
+The gathers themselves keep every index inside the axis, so that their loops stay free of branches
+and the code never reads foreign memory; this pass over the indices runs beside them, and the entry
+returns its outcome.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,11 +17,11 @@ from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import ArrayType
 
 Range = tuple[int, int]  # inclusive
-Bounds = Union[Range, None]  # None: not known
+Bounds: TypeAlias = "Range | None"  # None: not known
 
 
 def with_checks(graph: Graph) -> tuple[Graph, bool]:
-    """The graph with one more result, bool[]: whether an index is out of bounds; unchanged where none can be."""
+    """The graph with one more result, bool[]: an index is out of bounds; unchanged if none can."""
     ranges = _Ranges()
     eqns: list[Eqn] = []
     outcome: Atom | None = None

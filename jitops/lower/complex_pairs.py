@@ -67,7 +67,7 @@ def _bitcast(body: Body, x: Any, source: str, target: str) -> Any:
 
 
 def _mul(body: Body, x: Pair, y: Pair) -> Pair:
-    """One product of each sum is rounded, the other is fused into it, as in NumPy's vector loops."""
+    """One product of each sum is rounded, the other fused into it, as in NumPy's vector loops."""
     imaginary = body.let(sc.product(body, x.im, y.im))
     crossed = body.let(sc.product(body, x.im, y.re))
     return Pair(sc.fma(x.re, y.re, body.let(sc.neg(imaginary))), sc.fma(x.re, y.im, crossed))

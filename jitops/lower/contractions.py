@@ -1,7 +1,8 @@
 """Contractions: ``out[b, m, n] = sum_k x[b, m, k] * y[b, k, n]`` with what follows each element.
 
-The right operand comes as panels of ``width`` columns, ``panels[b, n // width, k, n % width]``, padded with zeros: an
-inner step then reads one contiguous line of it. Packing is an ordinary kernel of its own, made by `panel_form`.
+The right operand comes as panels of ``width`` columns, ``panels[b, n // width, k, n % width]``,
+padded with zeros: an inner step then reads one contiguous line of it. Packing is an ordinary kernel
+of its own, made by `panel_form`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jitops.graph.graph import Atom, Eqn, Literal
+from jitops.graph.graph import Atom, Eqn, Literal, Var
 from jitops.graph.types import Shape, strides_of
 from jitops.lower.frame import Frame, Scope
 from jitops.lower.index import Affine, Index, flatten, unflatten
 from jitops.lower.kernels import Kernel, Store, element_cost
 
-# Accumulators of one register tile: rows, and vectors per row, by vector width in bits. What is left of the registers
-# holds a line of the panel and the broadcast element.
+# Accumulators of one register tile: rows, and vectors per row, by vector width in bits. What is
+# left of the registers holds a line of the panel and the broadcast element.
 TILES = {512: (8, 2), 256: (6, 2), 128: (6, 4)}
 
 LEAST_ROWS, LEAST_COLUMNS, LEAST_DEPTH = 4, 16, 8
@@ -45,7 +46,8 @@ def panel_form(eqn: Eqn, builder: Any, vector_bits: int) -> Atom | None:
         y = builder.emit("pad", y, zero, low=(0, 0, 0), high=(0, 0, panels * width - columns))
     y = builder.emit("reshape", y, shape=(batch, depth, panels, width))
     y = builder.emit("transpose", y, perm=(0, 2, 1, 3))
-    return builder.emit("dot_panels", x, y, columns=columns)
+    product: Atom = builder.emit("dot_panels", x, y, columns=columns)
+    return product
 
 
 class DotKernel(Kernel):
@@ -58,7 +60,8 @@ class DotKernel(Kernel):
         self.vector_bits = vector_bits
         self.frame = frame
         self.left = x
-        self.panels = panels
+        assert isinstance(panels, Var)
+        self.panels_slot = frame.slots[panels]
         self.product = eqn.output
         self.stores = stores
         self.domain = (*eqn.output.type.shape, x.type.shape[2])

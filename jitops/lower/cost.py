@@ -1,4 +1,4 @@
-"""What one element costs: rough weights that decide between recomputing and storing, and the parallel grain."""
+"""What one element costs: decides between recomputing and storing, and the parallel grain."""
 
 from __future__ import annotations
 

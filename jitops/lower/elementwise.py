@@ -1,8 +1,9 @@
 """How each map primitive computes one element: the table `RULES`.
 
-A rule gets the loop's `Body`, the operand dtype's name and the operands as scalar expressions, and returns the
-result. Values live in registers in their *register dtype*: float16 and bfloat16 are carried as float32 and rounded
-after every operation, as NumPy rounds them; complex numbers are pairs of floats (`jitops.lower.complex_pairs`).
+A rule gets the loop's `Body`, the operand dtype's name and the operands as scalar expressions, and
+returns the result. Values live in registers in their *register dtype*: float16 and bfloat16 are
+carried as float32 and rounded after every operation, as NumPy rounds them; complex numbers are
+pairs of floats (`jitops.lower.complex_pairs`).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def bfloat16_to_float32(pattern: Expr) -> Expr:
 
 
 def cast(body: Body, x: Expr, source: str, target: str) -> Expr:
-    """Value conversion as C does it on this machine; floats out of an integer's range are unspecified."""
+    """Value conversion as C does it here; floats out of an integer's range are unspecified."""
     if source == target:
         return x
     if target == "bool":
@@ -99,7 +100,7 @@ def cast(body: Body, x: Expr, source: str, target: str) -> Expr:
 
 
 def _unsigned(body: Body, x: Expr, target: str) -> Expr:
-    """A float as uint32 or uint64, with the results of NumPy's loops on x86 outside of the range too."""
+    """A float as uint32 or uint64; out of range, the results of NumPy's loops on x86."""
     half = sc.bits_of(target) - 1
     big = body.let(sc.ge(x, sc.const(2.0**half, sc.dtype_of(x))))
     lowered = body.let(sc.select(big, sc.sub(x, sc.const(2.0**half, sc.dtype_of(x))), x))
@@ -263,11 +264,10 @@ def _mod(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
 
 def _signs_differ(remainder: Expr, divisor: Expr, zero: Expr) -> Expr:
     """The remainder is not zero and its sign is not the divisor's: floor rounds the other way."""
-    crossed = sc.either(
+    return sc.either(
         sc.both(sc.lt(remainder, zero), sc.gt(divisor, zero)),
         sc.both(sc.gt(remainder, zero), sc.lt(divisor, zero)),
     )
-    return crossed
 
 
 def _fmod(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
@@ -312,7 +312,7 @@ def _int_pow(body: Body, dtype: str, base: Expr, exponent: Expr) -> Expr:
 
 
 def _nextafter(body: Body, dtype: str, x: Expr, towards: Expr) -> Expr:
-    """Step the bit pattern by one, as an ordered integer; crosses zero through the least subnormal."""
+    """Step the bit pattern, an ordered integer, by one; zero is crossed at the least subnormal."""
     wide = register_dtype(dtype)
     here = body.let(pattern(body, dtype, x))
     ints = sc.dtype_of(here)

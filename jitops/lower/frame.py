@@ -1,7 +1,8 @@
 """Emit the value of a variable at an index: inline what is not stored, load what is.
 
-A `Frame` is the inside of one kernel. It knows where materialised variables are stored, declares the buffers that
-the kernel turns out to touch, and writes the scalar code of everything else into the current `Scope`.
+A `Frame` is the inside of one kernel. It knows where materialised variables are stored, declares
+the buffers that the kernel turns out to touch, and writes the scalar code of everything else into
+the current `Scope`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ _STORED_AS = {
 class Slot:
     """Where a materialised variable lives: an entry argument or a piece of the workspace.
 
-    ``place`` is ("argument", position) or ("workspace", None until memory is planned, then the byte offset);
-    ``strides`` are in elements, C order unless an argument says otherwise.
+    ``place`` is ("argument", position) or ("workspace", None until memory is planned, then the byte
+    offset); ``strides`` are in elements, C order unless an argument says otherwise.
     """
 
     __slots__ = ("type", "place", "strides")
@@ -57,7 +58,7 @@ class Slot:
 
 
 class Scope(Body):
-    """Straight-line code that also remembers which values it holds; inner scopes see the outer ones."""
+    """Straight-line code that remembers which values it holds; inner scopes see the outer ones."""
 
     __slots__ = ("parent",)
 
@@ -92,7 +93,7 @@ class Frame:
         # Values that are neither stored nor recomputed, such as a row's sum: how to read them.
         self.registers: dict[Var, Callable[[Index, Scope], Value]] = {}
 
-    # --- values -----------------------------------------------------------------------------------------------
+    # --- values ---
 
     def value(self, atom: Atom, index: Index, scope: Scope) -> Value:
         """The element of ``atom`` at ``index``; code goes to ``scope``, each value once."""
@@ -174,7 +175,7 @@ class Frame:
             return Pair(scope.let(sc.cast(count, part)), sc.const(0.0, part))
         return scope.let(sc.cast(count, register_dtype(dtype)))
 
-    # --- memory -----------------------------------------------------------------------------------------------
+    # --- memory ---
 
     def buffer(self, slot: Slot) -> Any:
         """The kernel's buffer for a slot, declared at first use."""

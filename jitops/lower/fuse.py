@@ -1,8 +1,9 @@
 """Cut the graph into kernels: what is computed together, and what is stored in between.
 
-Reductions, scans, contractions and the primitives that assemble an array from regions are the *roots*: their
-results are stored (or kept in registers within a row). Everything else is inlined into its consumers, unless it is
-a result of the graph, or costly and needed at several places. Kernels come out in a valid order.
+Reductions, scans, contractions and the primitives that assemble an array from regions are the
+*roots*: their results are stored (or kept in registers within a row). Everything else is inlined
+into its consumers, unless it is a result of the graph, or costly and needed at several places.
+Kernels come out in a valid order.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class RowGroup(Group):
         return tuple(self.domain[a] for a in self.kept)
 
     def fuses_followers(self) -> bool:
-        """Whether consumers of whole rows join: needs rows to spread over the cores, or little work."""
+        """Whether consumers of whole rows join: with rows for all cores, or little work."""
         rows = total = 1
         for axis, extent in enumerate(self.domain):
             total *= extent
@@ -135,11 +136,14 @@ class _Fuser:
         for position in self._candidates(_operands(self.definitions[var])):
             group = self.groups[position]
             if isinstance(group, MapGroup) and self._fits_map(group, var, position):
-                return self._join(position, var)
+                self._join(position, var)
+                return
             if isinstance(group, DotGroup) and self._fits_dot(group, var, position):
-                return self._join(position, var)
+                self._join(position, var)
+                return
             if isinstance(group, RowGroup) and self._fits_row(group, var, position):
-                return self._join(position, var)
+                self._join(position, var)
+                return
         group = self._open(MapGroup(var.type.shape), var)
         group.outputs.append(var)
 
@@ -151,13 +155,14 @@ class _Fuser:
                 continue
             if group.axes == eqn.attrs["axes"] and self._reads_fit(group, x, position):
                 group.reductions.append(eqn)
-                return self._join(position, eqn.output)
+                self._join(position, eqn.output)
+                return
         group = self._open(RowGroup(x.type.shape, eqn.attrs["axes"]), eqn.output)
         group.outputs.append(eqn.output)
         group.reductions.append(eqn)
 
     def _candidates(self, atoms: Iterable[Atom]) -> list[int]:
-        """Positions of groups that what reads these atoms may join: none of its inputs is made later."""
+        """Positions of groups that a reader of these atoms may join: none of them is made later."""
         latest = 0
         pending, seen = list(atoms), set()
         while pending:
@@ -182,7 +187,7 @@ class _Fuser:
         )
 
     def _fits_dot(self, group: DotGroup, var: Var, position: int) -> bool:
-        """Elements of the product's size, each computed from the product's element at the same offset."""
+        """Elements each computed from the product's element at the same offset."""
         product = group.eqn.output
         if var.type.size != product.type.size:
             return False
@@ -235,9 +240,9 @@ def _operands(eqn: Eqn) -> list[Var]:
 def stored_variables(graph: Graph) -> frozenset[Var]:
     """What lives in memory: results, roots, and costly values that several places need.
 
-    Walks backwards with each variable's *demand*: the set of places where its elements are needed. Through map
-    equations the place stays the same (the value is computed once per element); each index equation and each
-    root is a place of its own.
+    Walks backwards with each variable's *demand*: the set of places where its elements are needed.
+    Through map equations the place stays the same (the value is computed once per element); each
+    index equation and each root is a place of its own.
     """
     demand: dict[Var, set[Any]] = {}
     price = _inline_costs(graph)
@@ -296,7 +301,7 @@ def _inline_costs(graph: Graph) -> dict[Var, int]:
 
 
 def _hazards(graph: Graph, stored: set[Var]) -> set[Var]:
-    """New values of an ``update`` that read the array they are written into elsewhere: stored first."""
+    """New values of an ``update`` that read its target elsewhere: stored first."""
     definitions = graph.definitions()
     found: set[Var] = set()
     for eqn in graph.eqns:
@@ -308,7 +313,7 @@ def _hazards(graph: Graph, stored: set[Var]) -> set[Var]:
         at = domain_index(new.type.shape)
         start, step = eqn.attrs["start"], eqn.attrs["step"]
         place = key_of(tuple(i * d + s for i, s, d in zip(at, start, step)))
-        others = dict.fromkeys(stored | {target})
+        others: dict[Any, Any] = dict.fromkeys(stored | {target})
         for read in reads(definitions, others, new, at):
             if read.var is target and (read.index is None or key_of(read.index) != place):
                 found.add(new)

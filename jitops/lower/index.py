@@ -1,8 +1,9 @@
 """Index arithmetic: affine expressions over loop variables, simplified while they are built.
 
-Every index is a sum of integer multiples of atoms (loop variables, or values such as a quotient that is not itself
-affine). Knowing each atom's range, reshapes of whole axes divide out exactly, so that a reshaped or transposed
-read still has visible strides: the scheduler merges axes by them and LLVM vectorises along the unit one.
+Every index is a sum of integer multiples of atoms (loop variables, or values such as a quotient
+that is not itself affine). Knowing each atom's range, reshapes of whole axes divide out exactly, so
+that a reshaped or transposed read still has visible strides: the scheduler merges axes by them and
+LLVM vectorises along the unit one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Kernels as the scheduler sees them: domains, accesses, and code for one element. No graph shows through.
+"""Kernels as the scheduler sees them: domains, accesses, code for one element, and no graph.
 
-A kernel offers its iteration domain, the affine offsets it touches (from which the scheduler merges axes and picks
-loop orders), and methods that emit the code of one element, one row or one reduction step into a scope.
+A kernel offers its iteration domain, the affine offsets it touches (from which the scheduler merges
+axes and picks loop orders), and methods that emit the code of one element, one row or one reduction
+step into a scope.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class FoldStage(Stage):
 
 
 class FirstStage(FoldStage):
-    """The first position along the axis whose element equals the extreme (or is NaN, if the extreme is)."""
+    """The first position along the axis of the extreme (of a NaN, if the extreme is one)."""
 
     def __init__(self, kernel: RowKernel, extreme: Var, var: Var, atom: Atom, axis: int) -> None:
         super().__init__(kernel, Fold("minimum", "int64"), var, atom)

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.graph.types import ArrayType, Shape
-from jitops.lower.contractions import DotKernel
 from jitops.lower.checks import with_checks
+from jitops.lower.contractions import DotKernel
 from jitops.lower.frame import Frame
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
@@ -19,7 +19,8 @@ from jitops.lower.simplify import simplify
 class Lowered:
     """Kernels in order, the bytes of workspace they share, and how many arguments the entry takes.
 
-    ``checked``: byte `memory.OUTCOME` of the workspace is 1 after a call with an index out of bounds.
+    ``checked``: byte `memory.OUTCOME` of the workspace is 1 after a call with an index out of
+    bounds.
     """
 
     __slots__ = ("kernels", "workspace", "arguments", "checked")
@@ -45,9 +46,9 @@ def lower(
 ) -> Lowered:
     """Kernels for a graph.
 
-    ``strides``: each parameter's element strides, None for C order. ``written``: parameter position to the position
-    of the result that replaces its contents; the other results are fresh outputs, in order. ``vector_bits``: the
-    width of the target's vector registers.
+    ``strides``: each parameter's element strides, None for C order. ``written``: parameter position
+    to the position of the result that replaces its contents; the other results are fresh outputs,
+    in order. ``vector_bits``: the width of the target's vector registers.
     """
     graph, checked = with_checks(graph)
     graph = own_results(simplify(graph, vector_bits))
@@ -70,7 +71,7 @@ def lower(
 
 
 def own_results(graph: Graph) -> Graph:
-    """Make the results distinct outputs of equations: copies of parameters, literals and repeated results."""
+    """Make the results distinct outputs of equations, by copies where they are not."""
     eqns, results = list(graph.eqns), []
     seen: set[Atom] = set(graph.params)
     for atom in graph.results:
@@ -112,9 +113,7 @@ def _contraction(
     return DotKernel(frame, group.eqn, stores, vector_bits)
 
 
-def _copy(
-    definitions: Mapping[Var, Eqn], memory: Memory, target: Var, source: Atom
-) -> MapKernel:
+def _copy(definitions: Mapping[Var, Eqn], memory: Memory, target: Var, source: Atom) -> MapKernel:
     frame = Frame(definitions, memory.slots)
     return MapKernel(frame, target.type.shape, [Store(memory.slots[target], source)])
 

@@ -1,15 +1,15 @@
 """Where each stored variable lives: arguments of the entry, or slices of one workspace.
 
-An ``update`` writes into its base's memory when nobody reads the base afterwards, and the new value of a mutated
-argument is computed straight into the argument when that cannot be seen. What is left in the workspace shares
-memory with what is dead by then.
+An ``update`` writes into its base's memory when nobody reads the base afterwards, and the new value
+of a mutated argument is computed straight into the argument when that cannot be seen. What is left
+in the workspace shares memory with what is dead by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jitops.graph.graph import Atom, Eqn, Graph, Var
+from jitops.graph.graph import Atom, Graph, Var
 from jitops.graph.types import Shape
 from jitops.lower.frame import Slot
 from jitops.lower.fuse import Group, MapGroup, RootGroup, RowGroup
@@ -21,7 +21,7 @@ OUTCOME = 8  # where in the workspace the caller finds whether an index was out 
 
 
 class Memory:
-    """Slots of all stored variables; ``copies`` are (new value, parameter) still to be written back."""
+    """Slots of all stored variables; ``copies``: (new value, parameter) to be written back."""
 
     def __init__(self) -> None:
         self.slots: dict[Var, Slot] = {}
@@ -40,16 +40,21 @@ def place(
 ) -> Memory:
     """Slots for parameters, results and intermediates.
 
-    ``strides`` are the parameters' element strides (None: C order); ``written`` maps a parameter to the variable
-    holding its new value. The other results are fresh outputs, in order. ``outcome`` stays in the workspace.
+    ``strides`` are the parameters' element strides (None: C order); ``written`` maps a parameter to
+    the variable holding its new value. The other results are fresh outputs, in order. ``outcome``
+    stays in the workspace.
     """
     return _Placer(graph, groups, strides, written, outcome).run()
 
 
 class _Placer:
     def __init__(
-        self, graph: Graph, groups: Sequence[Group], strides: Sequence[Shape | None],
-        written: Mapping[Var, Var], outcome: Var | None,
+        self,
+        graph: Graph,
+        groups: Sequence[Group],
+        strides: Sequence[Shape | None],
+        written: Mapping[Var, Var],
+        outcome: Var | None,
     ) -> None:
         self.outcome = outcome
         self.graph = graph
@@ -90,9 +95,10 @@ class _Placer:
         leaves: set[Var] = set()
         seen: set[Var] = set()
         while pending:
-            var = pending.pop()
-            if not isinstance(var, Var) or var in seen:
+            atom = pending.pop()
+            if not isinstance(atom, Var) or atom in seen:
                 continue
+            var = atom
             seen.add(var)
             if var in self.definitions and (var not in self.stored or var in own):
                 pending.extend(self.definitions[var].inputs)
@@ -114,7 +120,7 @@ class _Placer:
             if not (isinstance(group, RootGroup) and group.eqn.op == "update"):
                 continue
             base, var = group.eqn.inputs[0], group.eqn.output
-            if not isinstance(base, Var) or base not in self.home and base not in params:
+            if not isinstance(base, Var) or (base not in self.home and base not in params):
                 continue
             if base is group.eqn.inputs[1]:  # its elements move within the array
                 continue
@@ -147,7 +153,7 @@ class _Placer:
                 self.owner[self.root(new)] = param
 
     def _safe(self, param: Var, new: Var) -> bool:
-        """Whether ``new`` may be stored over ``param``: read before, or at the very same element."""
+        """Whether ``new`` may be stored over ``param``: read before, or at the same element."""
         home = self.home[new]
         group = self.groups[home]
         if self.root(new) is not new or self.last_read.get(param, -1) > home:
@@ -203,7 +209,9 @@ class _Placer:
                 lifetimes[self.root(new)][1] = len(self.groups)
         taken: list[tuple[int, int, int]] = []  # offset, end, last group that needs it
         if self._several_kernels():
-            taken.append((0, ALIGNMENT, len(self.groups)))  # the scratch of barriers between kernels
+            taken.append(
+                (0, ALIGNMENT, len(self.groups))
+            )  # the scratch of barriers between kernels
             self.memory.workspace = ALIGNMENT
         for var, (first, last) in sorted(lifetimes.items(), key=lambda item: item[1]):
             taken = [t for t in taken if t[2] >= first]
@@ -214,7 +222,6 @@ class _Placer:
             self.memory.workspace = max(self.memory.workspace, offset + size)
         for var in self.stored:
             self.memory.slots.setdefault(var, self.memory.slots[self.root(var)])
-
 
     def _several_kernels(self) -> bool:
         whole = (MapGroup, RowGroup)
@@ -233,5 +240,3 @@ def _first_gap(taken: Sequence[tuple[int, int, int]], size: int) -> int:
             break
         offset = max(offset, end)
     return offset
-
-

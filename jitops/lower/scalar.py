@@ -1,8 +1,9 @@
 """Scalar expressions in SSA form: every value is bound once, nothing is folded.
 
-TVM's folding operators rewrite ``x - x`` to 0 and ``x * 0`` to 0, which loses NaN and infinities, and a shared
-sub-expression would be emitted once per use. So floating-point expressions are built from TIR's raw node
-constructors, and each one is bound to a variable by the `Body` that collects a loop's straight-line code.
+TVM's folding operators rewrite ``x - x`` to 0 and ``x * 0`` to 0, which loses NaN and infinities,
+and a shared sub-expression would be emitted once per use. So floating-point expressions are built
+from TIR's raw node constructors, and each one is bound to a variable by the `Body` that collects a
+loop's straight-line code.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ class Body:
     """Straight-line code of one loop iteration: an ordered list of statements.
 
     TVM's code generator simplifies each bound value with all earlier ones substituted into it, as a
-    tree: exponential in the length of a chain such as ``v = v * v``. So a value whose tree has grown
-    large goes through a one-element local buffer, which the analyser does not look into and LLVM turns
-    back into a register.
+    tree: exponential in the length of a chain such as ``v = v * v``. So a value whose tree has
+    grown large goes through a one-element local buffer, which the analyser does not look into and
+    LLVM turns back into a register.
     """
 
     __slots__ = ("stmts", "known", "_count", "_sizes")
@@ -92,7 +93,7 @@ class Body:
         return self.once(key, lambda: make(self))
 
     def let(self, value: Expr, name: str = "v") -> Expr:
-        """Bind ``value`` to a fresh variable and return the variable; leaves are returned as they are."""
+        """Bind ``value`` to a fresh variable and return that; leaves are returned as they are."""
         if isinstance(value, (tirx.Var, tirx.FloatImm, tirx.IntImm)):
             return value
         self._count += 1
@@ -148,7 +149,8 @@ _OTHER_SIGN = {
 def _unseen(value: Expr) -> Expr:
     """The same integer, of unknown range to TVM's analyser; no instruction to LLVM.
 
-    The analyser follows the ranges of bound integers, and fails where wrap-around takes one out of the dtype.
+    The analyser follows the ranges of bound integers, and fails where wrap-around takes one out of
+    the dtype.
     """
     dtype = dtype_of(value)
     return tirx.reinterpret(dtype, tirx.reinterpret(_OTHER_SIGN[dtype], value))
@@ -176,8 +178,9 @@ def div(a: Expr, b: Expr) -> Expr:
 def wrapping(node: Any, a: Expr, b: Expr) -> Expr:
     """``node`` (tirx.Add, Sub or Mul) on integers, modulo 2^bits.
 
-    TVM marks 32- and 64-bit integer arithmetic as never overflowing, which lets LLVM assume ``a + 1 > a``. In twice
-    the width nothing overflows, and LLVM narrows the truncated result back to one plain instruction.
+    TVM marks 32- and 64-bit integer arithmetic as never overflowing, which lets LLVM assume ``a + 1
+    > a``. In twice the width nothing overflows, and LLVM narrows the truncated result back to one
+    plain instruction.
     """
     dtype = dtype_of(a)
     wide = f"int{2 * bits_of(dtype)}"
@@ -200,8 +203,9 @@ def fma(a: Expr, b: Expr, c: Expr) -> Expr:
 def product(body: Body, a: Expr, b: Expr) -> Expr:
     """``a * b`` rounded, whatever is added to it later.
 
-    The code generator fuses every ``a * b + c`` into one rounding, with which ``x * x - y * y`` is not 0 for x == y.
-    ``fma(a, b, -0.0)`` is the rounded product and costs the same, as long as the -0.0 cannot be seen through.
+    The code generator fuses every ``a * b + c`` into one rounding, with which ``x * x - y * y`` is
+    not 0 for x == y. ``fma(a, b, -0.0)`` is the rounded product and costs the same, as long as the
+    -0.0 cannot be seen through.
     """
     return fma(a, b, _minus_zero(body, dtype_of(a)))
 

@@ -14,7 +14,7 @@ _FOLDS = {"cumsum": "add", "cumprod": "mul"}
 
 
 class ScanKernel(Kernel):
-    """``out[…, n, …] = fold(out[…, n - 1, …], x[…, n, …])`` along ``axis``, from the far end if reversed."""
+    """``out[n] = fold(out[n - 1], x[n])`` along ``axis``, from the far end if reversed."""
 
     kind = "scan"
 

@@ -120,7 +120,7 @@ def merge_equal(graph: Graph) -> Graph:
     return Graph(graph.params, builder.eqns, results)
 
 
-# --- rules that forward an operand -----------------------------------------------------------------------------
+# --- rules that forward an operand ---
 
 
 def _same_type(eqn: Eqn, builder: Builder) -> Atom | None:
@@ -146,7 +146,7 @@ def _cast(eqn: Eqn, builder: Builder) -> Atom | None:
 
 
 def _pow(eqn: Eqn, builder: Builder) -> Atom | None:
-    """Small literal exponents by multiplication; NumPy has the same short cuts for 2, 1, 0.5 and -1."""
+    """Small literal exponents by multiplication; NumPy has short cuts for 2, 1, 0.5 and -1 too."""
     x, exponent = eqn.inputs
     value = _constant(exponent, builder)
     if value is None or x.type.shape != eqn.output.type.shape:
@@ -193,7 +193,7 @@ FORWARD: dict[str, Rule] = {
 }
 
 
-# --- rules that expand an equation -----------------------------------------------------------------------------
+# --- rules that expand an equation ---
 
 
 def _dot(eqn: Eqn, builder: Builder) -> Atom | None:
@@ -216,7 +216,7 @@ PIECES = 64
 
 
 def _reduce(eqn: Eqn, builder: Builder) -> Atom | None:
-    """Two steps for a long reduction with few rows: equal pieces of the longest axis, then the pieces."""
+    """A long reduction with few rows: equal pieces of the longest axis, then the pieces."""
     (x,) = eqn.inputs
     if not eqn.attrs["axes"]:
         return x if eqn.op != "argmax" else None

@@ -1,4 +1,4 @@
-"""From the index of a result to the indices of the operands: the index primitives, which move no data themselves."""
+"""The index primitives: from the index of a result to the indices of the operands."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Read:
 def reads(
     definitions: Mapping[Var, Eqn], stored: Mapping[Var, Any], atom: Atom, index: Index
 ) -> Iterator[Read]:
-    """Every stored variable that the element ``index`` of ``atom`` needs, and where; nothing is emitted.
+    """Every stored variable that the element ``index`` of ``atom`` needs, and where.
 
     An iota is reported as a read of no variable, at the component it counts.
     """

@@ -1,4 +1,4 @@
-"""What outlives a call: the machine, the store, the programs loaded so far. Never imports the compiler."""
+"""What outlives a call: the machine, the store, the loaded programs. Never the compiler."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ class Runtime:
 
     @property
     def config(self) -> Config:
+        """The configuration in force."""
         return self.settings.current()
 
     @property

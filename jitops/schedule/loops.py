@@ -1,4 +1,4 @@
-"""Loop nests: merge axes that memory does not tell apart, split the work into parallel grains, nest the rest."""
+"""Loop nests: merge axes that memory does not tell apart, split the work, nest the rest."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Axes:
 def merge_axes(
     domain: Sequence[int], offsets: Sequence[Affine] | None, index: Index, breaks: set[int]
 ) -> Axes:
-    """Merge axis ``a`` into ``a + 1`` where each offset's stride is the next one's times its extent.
+    """Merge axis ``a`` into ``a + 1`` where all strides are the next ones' times its extent.
 
-    ``offsets`` are functions of ``index``; None stands for unknown accesses, which merge nothing. ``breaks`` names
-    axes that must not join their predecessor. Axes of extent 1 vanish.
+    ``offsets`` are functions of ``index``; None stands for unknown accesses, which merge nothing.
+    ``breaks`` names axes that must not join their predecessor. Axes of extent 1 vanish.
     """
     groups: list[list[int]] = []
     atoms = [next(iter(component.terms), None) for component in index]
@@ -67,7 +67,7 @@ def _steps_on(offsets: Any, outer: Any, inner: Any, extent: int) -> bool:
 
 
 def serial(extents: Sequence[int], emit: Emit, scope: Scope, prefix: Index = ()) -> None:
-    """``for i in range(extents[0]): for j in range(extents[1]): … emit((*prefix, i, j, …), inner scope)``."""
+    """``for i in range(extents[0]): for j in …: emit((*prefix, i, j, …), inner scope)``."""
     if not extents:
         emit(prefix, scope)
         return
@@ -83,7 +83,7 @@ def for_loop(var: Any, extent: Any, body: Scope, parallel: bool = False) -> Any:
 
 
 def nest(extents: Sequence[int], unit_cost: float, emit: Emit, scope: Scope) -> None:
-    """The same as `serial`, in parallel when the work is worth it: ``unit_cost`` is that of one ``emit``."""
+    """As `serial`, in parallel when the work is worth it; ``unit_cost`` is that of one ``emit``."""
     extents = tuple(extents)
     total = unit_cost * UNIT_NS * prod(extents)
     if not extents or total < PARALLEL_NS:

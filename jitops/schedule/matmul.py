@@ -1,8 +1,9 @@
 """Contractions by register tiles: rows by vectors of accumulators, fed along the shared axis.
 
-The shape of the tile follows Goto & van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): all
-accumulators stay in vector registers, each step broadcasts one element per row against one packed line of the right
-operand. Vectors are explicit, so that LLVM keeps the accumulators in registers whatever its cost model says.
+The shape of the tile follows Goto & van de Geijn, "Anatomy of high-performance matrix
+multiplication" (2008): all accumulators stay in vector registers, each step broadcasts one element
+per row against one packed line of the right operand. Vectors are explicit, so that LLVM keeps the
+accumulators in registers whatever its cost model says.
 """
 
 from __future__ import annotations
@@ -53,7 +54,11 @@ def matmul(kernel: Kernel) -> Scope | None:
 
 
 def _rest(
-    tile: _Tile, b: Affine, panel: Affine, piece: Affine, sizes: tuple[int, int, int],
+    tile: _Tile,
+    b: Affine,
+    panel: Affine,
+    piece: Affine,
+    sizes: tuple[int, int, int],
     scope: Scope,
 ) -> None:
     """The rows that do not fill a tile, at the end of the last block."""
@@ -104,13 +109,17 @@ class _Tile:
     ) -> None:
         kernel = self.kernel
         frame = kernel.frame
-        slot = frame.slots[kernel.panels]
+        slot = kernel.panels_slot
         k = loop_variable("k", kernel.domain[3])
         body = Scope(scope)
         line = flatten((b, panel, Affine.of(k), Affine({})), slot.strides).expr()
         source = frame.buffer(slot)
         right = [
-            body.let(tirx.BufferLoad(source, [tirx.Ramp(line + int64(v * self.lanes), int64(1), self.lanes)]))
+            body.let(
+                tirx.BufferLoad(
+                    source, [tirx.Ramp(line + int64(v * self.lanes), int64(1), self.lanes)]
+                )
+            )
             for v in range(self.vectors)
         ]
         for i in range(rows):
@@ -140,5 +149,3 @@ class _Tile:
             left = outer.let(tirx.Min(left, int64(columns) - (panel * width).expr()))
         outer.emit(for_loop(column.expr, left, body))
         scope.emit(for_loop(line.expr, int64(rows), outer))
-
-

@@ -1,14 +1,16 @@
 """Row kernels: reductions, with what follows them in the same row.
 
-Float additions are not reassociated by LLVM, so a fold that runs along contiguous memory gets explicit lanes: many
-independent accumulators that one vector loop feeds, added up at the end. Sums of floats are also blocked: lanes are
-emptied into a second set of accumulators every `BLOCK` steps, so that the rounding error grows like that of
-pairwise summation (Higham, "The accuracy of floating point summation", 1993), not with the length.
+Float additions are not reassociated by LLVM, so a fold that runs along contiguous memory gets
+explicit lanes: many independent accumulators that one vector loop feeds, added up at the end. Sums
+of floats are also blocked: lanes are emptied into a second set of accumulators every `BLOCK` steps,
+so that the rounding error grows like that of pairwise summation (Higham, "The accuracy of floating
+point summation", 1993), not with the length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -25,6 +27,7 @@ from jitops.schedule.loops import Axes, for_loop, merge_axes, nest, serial
 
 LANE_BYTES = 256  # four 512-bit vectors: enough independent additions to hide their latency
 BLOCK = 64  # steps of the lanes between two emptyings
+FEW = 8  # this many lanes are folded without a loop
 COLUMNS = 256  # accumulators of a fold that runs across contiguous memory
 
 
@@ -67,7 +70,7 @@ class Accumulators:
     def collapse(self, scope: Scope) -> tuple[Any, ...]:
         """All lanes folded into one by halving; their number is a power of two."""
         width = self.count // 2
-        while width:
+        while width >= FEW:
             half = int64(width)
 
             def step(at: Any, inner: Scope, half: Any = half) -> None:
@@ -75,7 +78,12 @@ class Accumulators:
 
             self._each(width, step, scope)
             width //= 2
-        return self.load(int64(0), scope)
+        values = [self.load(int64(at), scope) for at in range(min(self.count, FEW))]
+        while len(values) > 1:
+            half_count = len(values) // 2
+            pairs = zip(values[:half_count], values[half_count:])
+            values = [self.fold.combine(scope, a, b) for a, b in pairs]
+        return values[0]
 
     def _each(self, count: int, emit: Any, scope: Scope) -> None:
         serial((count,), lambda at, inner: emit(at[0].expr(), inner), scope)
@@ -112,7 +120,7 @@ def _merged(kernel: RowKernel) -> tuple[Axes, tuple[list[int], list[int]]]:
     """Merged axes, and which groups are kept and which reduced."""
     index = domain_index(kernel.domain)
     long = [a for a, extent in enumerate(kernel.domain) if extent != 1]
-    breaks = {b for a, b in zip(long, long[1:]) if (a in kernel.axes) != (b in kernel.axes)}
+    breaks = {b for a, b in pairwise(long) if (a in kernel.axes) != (b in kernel.axes)}
     axes = merge_axes(kernel.domain, kernel.offsets(index), index, breaks)
     kept = [n for n, g in enumerate(axes.groups) if g[-1] not in kernel.axes]
     return axes, (kept, [n for n in range(len(axes.groups)) if n not in kept])
@@ -122,8 +130,12 @@ class _Row:
     """The code of one row."""
 
     def __init__(
-        self, kernel: RowKernel, axes: Axes, split: tuple[list[int], list[int]],
-        components: Index, lengths: Sequence[int],
+        self,
+        kernel: RowKernel,
+        axes: Axes,
+        split: tuple[list[int], list[int]],
+        components: Index,
+        lengths: Sequence[int],
     ) -> None:
         self.kernel = kernel
         self.axes = axes
@@ -150,11 +162,13 @@ class _Row:
             elif isinstance(stage, StoreStage) and not stage.whole:
                 stage.element(nowhere, scope)
             elif isinstance(stage, StoreStage):
-                serial(
-                    self.lengths,
-                    lambda at, inner, stage=stage: stage.element(self.index(at), inner),
-                    scope,
-                )
+                self._store_line(stage, scope)
+
+    def _store_line(self, stage: StoreStage, scope: Scope) -> None:
+        def element(at: Index, inner: Scope) -> None:
+            stage.element(self.index(at), inner)
+
+        serial(self.lengths, element, scope)
 
     def fold(self, stage: FoldStage, scope: Scope) -> tuple[Any, ...]:
         *outer, length = self.lengths or (1,)
@@ -175,8 +189,13 @@ class _Row:
         return acc.collapse(scope)
 
     def _line(
-        self, stage: FoldStage, acc: Accumulators, total: Accumulators | None,
-        prefix: Index, length: int, scope: Scope,
+        self,
+        stage: FoldStage,
+        acc: Accumulators,
+        total: Accumulators | None,
+        prefix: Index,
+        length: int,
+        scope: Scope,
     ) -> None:
         """Fold one line of the innermost reduced axis into the lanes."""
         steps, rest = divmod(length, acc.count)
@@ -189,9 +208,7 @@ class _Row:
             inner.emit(for_loop(lane.expr, int64(count), body))
 
         def steps_loop(first: Affine, count: int, inner: Scope) -> None:
-            serial(
-                (count,), lambda at, b: step((first + at[0]) * acc.count, acc.count, b), inner
-            )
+            serial((count,), lambda at, b: step((first + at[0]) * acc.count, acc.count, b), inner)
 
         if total is None:
             steps_loop(Affine({}), steps, scope)
@@ -218,7 +235,7 @@ def lane_count(fold: Fold, length: int) -> int:
 
 
 def rows_outer(kernel: Kernel) -> Scope | None:
-    """Applies when the innermost axis is kept: blocks of columns, each with its own accumulators."""
+    """Applies when the innermost axis is kept: blocks of columns with their own accumulators."""
     if not isinstance(kernel, RowKernel):
         return None
     axes, (kept, reduced) = _merged(kernel)
@@ -236,7 +253,7 @@ def rows_outer(kernel: Kernel) -> Scope | None:
             left = inner.let(tirx.Min(left, int64(width) - (piece * block).expr()))
 
         def over(body: Scope, code: Any) -> None:
-            """for each column of the block: code(lane, column, scope)"""
+            """For each column of the block: ``code(lane, column, scope)``."""
             lane = loop_variable("l", block)
             element = Scope(body)
             code(lane.expr, piece * block + Affine.of(lane), element)

@@ -35,7 +35,7 @@ def scan(kernel: Kernel) -> Scope | None:
         serial((length,), step, inner)
 
     def lines(components: Index, inner: Scope) -> None:
-        """Innermost lines side by side: each step adds a whole contiguous line to the previous one."""
+        """Innermost lines side by side: each step adds a contiguous line to the previous one."""
 
         def step(at: Index, body: Scope, first: bool) -> None:
             def element(column: Index, code: Scope) -> None:

@@ -1,4 +1,4 @@
-"""What a decorated function promises: NumPy's answer, compiled once, no stale result, clear refusals."""
+"""What a decorated function promises: NumPy's answer, compiled once, and clear refusals."""
 
 from __future__ import annotations
 
@@ -39,7 +39,14 @@ def test_each_shape_dtype_and_layout_has_its_own_signature():
     def double(x):
         return x + x
 
-    arguments = [array(4), array(5), array(4, dtype="float64"), array(8)[::2], array(2, 2), array(2, 2).T]
+    arguments = [
+        array(4),
+        array(5),
+        array(4, dtype="float64"),
+        array(8)[::2],
+        array(2, 2),
+        array(2, 2).T,
+    ]
     for x in arguments * 2:
         np.testing.assert_array_equal(double(x), x + x)
     assert double.stats()["misses"] == len(arguments)
@@ -288,7 +295,9 @@ def test_reset_reads_globals_again():
     x = array(3)
     np.testing.assert_array_equal(scale(x), x * 2)
     factor = 3
-    np.testing.assert_array_equal(scale(x), x * 2)  # documented: a captured scalar is a constant of the trace
+    np.testing.assert_array_equal(
+        scale(x), x * 2
+    )  # documented: a captured scalar is a constant of the trace
     scale.reset()
     np.testing.assert_array_equal(scale(x), x * 3)
 

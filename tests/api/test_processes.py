@@ -1,4 +1,4 @@
-"""Across processes: a stored op is loaded without the compiler, and processes that miss together compile once."""
+"""Across processes: stored ops need no compiler; processes that miss together compile once."""
 
 from __future__ import annotations
 
@@ -87,13 +87,16 @@ def test_the_environment_can_switch_jitops_off(environment):
     assert result["gelu"] == {"hits": 0, "misses": 0, "compiles": 0, "loads": 0}
 
 
-MORE = PROGRAM + """
+MORE = (
+    PROGRAM
+    + """
 @jitop
 def other(x):
     return np.exp(x) + OFFSET
 
 np.testing.assert_allclose(other(x), other.eager(x), rtol=1e-5)
 """
+)
 
 
 def test_a_process_that_has_loaded_an_op_can_compile_another(environment):

@@ -137,7 +137,7 @@ class _Writer:
         rank = v.type.ndim
         return self.emit("slice", v, start=(0,) * rank, step=(1,) * rank, size=size)
 
-    # --- steps ----------------------------------------------------------------------------------------------
+    # --- steps ---
 
     def _unary(self, x: Var) -> None:
         kind = x.type.dtype.kind
@@ -285,7 +285,7 @@ class _Writer:
             axis = self.draw(st.integers(0, x.type.ndim - 1))
             self.emit("cumsum", x, axis=axis, reverse=self.draw(st.booleans()))
 
-    # --- the end ---------------------------------------------------------------------------------------------
+    # --- the end ---
 
     def finish(self) -> Program:
         params = self.builder.params

@@ -111,7 +111,7 @@ def ulps(found: Any, wanted: Any) -> Any:
 
 
 def mismatch(found: Any, wanted: Any, limit: float = 0, zeros: bool = True) -> Any:
-    """Which elements differ: by more than ``limit`` ULP, in NaN, or (``zeros``) in the sign of a zero."""
+    """Which elements differ: by over ``limit`` ULP, in NaN, or (``zeros``) in a zero's sign."""
     found, wanted = np.atleast_1d(found), np.atleast_1d(wanted)
     if wanted.dtype.kind == "c":
         return mismatch(found.real, wanted.real, limit, zeros) | mismatch(

@@ -1,4 +1,4 @@
-"""Random graphs, compiled, against their NumPy evaluation: values, write-backs, and untouched arguments."""
+"""Random graphs, compiled, against NumPy: values, write-backs, untouched arguments."""
 
 from __future__ import annotations
 

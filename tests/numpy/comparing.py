@@ -1,4 +1,4 @@
-"""Several NumPy calls in one op, so that one compile serves them all; each is compared on its own."""
+"""Several NumPy calls in one op: one compile serves them all, each is compared alone."""
 
 from __future__ import annotations
 

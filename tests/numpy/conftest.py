@@ -1,4 +1,4 @@
-"""One cache directory for the run; what cannot be compiled is an error, never NumPy's own answer."""
+"""One cache directory for the run; what cannot be compiled is an error."""
 
 from __future__ import annotations
 
