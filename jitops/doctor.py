@@ -103,9 +103,9 @@ def _locks(config: Config) -> Finding:
 
 def _linker(config: Config) -> Finding:
     try:
-        from jitops.codegen.link import _linker as find
+        from jitops.codegen.link import find_linker
 
-        return Finding("linker", True, find()[0])
+        return Finding("linker", True, find_linker()[0])
     except CompileError as error:
         return Finding("linker", False, str(error), "Install binutils.")
 
