@@ -86,10 +86,11 @@ enum class From { First, Last };
 // Claim a task of this generation; -1 when there is none.
 template <From from>
 int claim(Slot& slot, uint32_t generation) {
-  constexpr uint64_t step = from == From::First ? 1 : -(uint64_t{1} << 16);
+  constexpr uint64_t one = from == From::First ? 1 : -(uint64_t{1} << 16);
   uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
   while (generation_of(ticket) == generation && has_work(ticket)) {
-    if (slot.ticket.compare_exchange_weak(ticket, ticket + step, std::memory_order_acq_rel,
+    step();
+    if (slot.ticket.compare_exchange_weak(ticket, ticket + one, std::memory_order_acq_rel,
                                           std::memory_order_acquire)) {
       return static_cast<int>(from == From::First ? begin_of(ticket) : end_of(ticket) - 1);
     }
@@ -103,6 +104,7 @@ void run_task(Slot& slot, int index) {
   const Task task = slot.task.load(std::memory_order_relaxed);
   const int code = task(index, &env, slot.data.load(std::memory_order_relaxed));
   int32_t none = 0;
+  step();
   if (code != 0) slot.error.compare_exchange_strong(none, code, std::memory_order_relaxed);
 }
 
@@ -110,7 +112,9 @@ void run_task(Slot& slot, int index) {
 void finish_tasks(Slot& slot, uint32_t count) {
   if (count == 0) return;
   const uint32_t tasks = slot.tasks.load(std::memory_order_relaxed);  // before the region may close
+  step();
   const uint32_t before = slot.done.fetch_add(count, std::memory_order_acq_rel);
+  step();
   if ((before & kWaiting) != 0 && (before & ~kWaiting) + count == tasks) {
     futex_wake(slot.done, 1);
   }
@@ -119,6 +123,7 @@ void finish_tasks(Slot& slot, uint32_t count) {
 bool take_seat(Slot& slot, uint32_t generation) {
   uint64_t seats = slot.seats.load(std::memory_order_relaxed);
   while (generation_of(seats) == generation && static_cast<uint32_t>(seats) != 0) {
+    step();
     if (slot.seats.compare_exchange_weak(seats, seats - 1, std::memory_order_relaxed)) return true;
   }
   return false;
@@ -166,6 +171,7 @@ bool over_budget() {
 bool help(Slot& slot) {
   const uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
   if (!has_work(ticket)) return false;
+  step();
   const uint32_t generation = generation_of(ticket);
   if (!take_seat(slot, generation)) return false;
   const uint32_t epoch = g_pool.epoch.load(std::memory_order_relaxed);
@@ -209,7 +215,9 @@ void* work(void* argument) {
     const bool called = spin_while(quiet);
     g_pool.spinners.fetch_sub(1, std::memory_order_relaxed);
     if (called) continue;
+    step();
     g_pool.sleepers.fetch_add(1, std::memory_order_seq_cst);
+    step();
     futex_wait(g_pool.signal, seen);
     g_pool.sleepers.fetch_sub(1, std::memory_order_seq_cst);
   }
@@ -307,6 +315,7 @@ Slot* take_slot() {
 
 void wake_workers(int wanted) {
   g_pool.signal.fetch_add(1, std::memory_order_seq_cst);
+  step();
   const int sleepers = g_pool.sleepers.load(std::memory_order_seq_cst);
   const int missing = wanted - g_pool.spinners.load(std::memory_order_relaxed);
   if (sleepers > 0 && missing > 0) futex_wake(g_pool.signal, std::min(sleepers, missing));
@@ -322,7 +331,9 @@ uint32_t publish(Slot& slot, Task task, void* data, uint32_t tasks, int helpers)
   slot.error.store(0, std::memory_order_relaxed);
   slot.launches.store(slot.launches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   slot.seats.store(generation << 32 | static_cast<uint32_t>(helpers), std::memory_order_relaxed);
+  step();
   slot.ticket.store(generation << 32 | tasks << 16, std::memory_order_release);
+  step();
   return static_cast<uint32_t>(generation);
 }
 
@@ -338,6 +349,7 @@ void wait_done(Slot& slot, uint32_t tasks) {
         !slot.done.compare_exchange_strong(seen, seen | kWaiting, std::memory_order_acq_rel)) {
       continue;
     }
+    step();
     futex_wait(slot.done, seen | kWaiting);
   }
 }
@@ -347,6 +359,7 @@ void wait_done(Slot& slot, uint32_t tasks) {
 void hand_over(Slot& mine) {
   const uint64_t now = ticks();
   mine.left.store(now, std::memory_order_relaxed);
+  step();
   mine.busy.store(0, std::memory_order_release);
   if (g_pool.active.fetch_sub(1, std::memory_order_relaxed) == 1) return;
   const unsigned used = g_pool.used.load(std::memory_order_relaxed);

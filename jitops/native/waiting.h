@@ -14,6 +14,14 @@ namespace jitops::pool {
 constexpr auto kSpin = std::chrono::microseconds(30);
 constexpr uint64_t kMoment = 300000;  // ticks, about 0.1 ms
 
+// A place between two accesses to shared state. The stress programs built with JITOPS_CHAOS let
+// other threads run here, at random, so that rare interleavings become common.
+#ifdef JITOPS_CHAOS
+void step();
+#else
+inline void step() {}
+#endif
+
 // A clock for hints: about 2 to 4 ticks a nanosecond on x86-64; scaled to 3 elsewhere.
 inline uint64_t ticks() {
 #if defined(__x86_64__)

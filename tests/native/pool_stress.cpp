@@ -1,8 +1,10 @@
 // Random launches from many threads, with limits, nesting, errors, threads that come and go, budget
 // changes and forks. Built by `cmake -DJITOPS_STRESS=ON -DJITOPS_SANITIZE=thread jitops/native`;
 // prints nothing and exits with 0 when clean.
+//   pool_stress [callers [regions of each [forks [OpenMP runtime]]]]
 #include "thread_pool.h"
 
+#include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,6 +105,10 @@ int main(int argc, char** argv) {
   const int regions = argc > 2 ? std::atoi(argv[2]) : 2000;
   const int children = argc > 3 ? std::atoi(argv[3]) : 50;
   pool::set_threads(4);
+  if (argc > 4) {  // the regions run on the team of the OpenMP runtime of this name
+    check(dlopen(argv[4], RTLD_NOW) != nullptr, "no such OpenMP runtime");
+    pool::set_mode(pool::Mode::OpenMP, false);
+  }
   for (int round = 0; round < 4; ++round) {
     std::vector<std::thread> callers;
     for (int i = 0; i < threads; ++i) {
@@ -111,5 +117,6 @@ int main(int argc, char** argv) {
     forks(static_cast<unsigned>(round), children / 4);
     for (std::thread& thread : callers) thread.join();
   }
+  check(argc <= 4 || pool::stats().joined > 0, "no region was joined");
   return 0;
 }

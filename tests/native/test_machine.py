@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_sources import ADD
 
 from jitops import _native
 
@@ -221,8 +222,6 @@ _native.set_threads(2)
 
 
 def run_script(build: Any, tmp_path: Path, body: str) -> subprocess.Popen[str]:
-    from conftest import ADD
-
     image = tmp_path / "kernel.so"
     image.write_bytes(build(ADD))
     code = SCRIPT.format(path=sys.path, image=str(image)) + body
