@@ -65,11 +65,17 @@ def reciprocal(f: Recorder, z: Any) -> Any:
 
 
 def sign(f: Recorder, z: Any) -> Any:
-    """``z / abs(z)``, and 0 at 0 (NumPy 2)."""
+    """``z / abs(z)``, 0 at 0; an infinite part alone decides, two give NaN (NumPy 2)."""
     re, im = parts(f, z)
     size = absolute(f, z)
     zero = f.eq(size, 0)
-    return f.complex(f.select(zero, 0, f.div(re, size)), f.select(zero, 0, f.div(im, size)))
+    endless = f.xor(f.isinf(re), f.isinf(im))
+
+    def part(x: Any) -> Any:
+        unit = f.select(f.isinf(x), f.copysign(Literal(1, x.type.dtype), x), 0)
+        return f.select(endless, unit, f.select(zero, 0, f.div(x, size)))
+
+    return f.complex(part(re), part(im))
 
 
 def ordered(strict: str, last: str) -> Rule:

@@ -100,7 +100,7 @@ def _spacing(f: Recorder, x: Any) -> Any:
     """The distance to the next value away from zero; NumPy's float16 loop goes up always."""
     away = f.broadcast(Literal(math.inf, x.type.dtype), x.type.shape)
     if x.type.dtype.itemsize > 2:
-        away = f.copysign(away, x)
+        away = f.select(f.eq(x, 0), away, f.copysign(away, x))  # up from both zeros
     step = f.sub(f.nextafter(x, away), x)
     return f.select(f.isfinite(x), step, Literal(math.nan, x.type.dtype))
 
@@ -116,7 +116,8 @@ def _by_float32(rule: Rule) -> Rule:
         dtype = x.type.dtype
         if dtype.itemsize > 2:
             return rule(f, x, *rest)
-        out = rule(f, f.cast(x, FLOAT32), *rest)
+        wide = [f.cast(y, FLOAT32) if y.type.dtype == dtype else y for y in rest]
+        out = rule(f, f.cast(x, FLOAT32), *wide)
         return (f.cast(out[0], dtype), out[1]) if isinstance(out, tuple) else f.cast(out, dtype)
 
     return run
@@ -246,8 +247,8 @@ RULES: dict[str, Rule] = {
     "modf": _modf,
     "ldexp": _by_float32(_ldexp),
     "frexp": _by_float32(_frexp),
-    "logaddexp": _logaddexp("log1p", "exp", math.log(2), 1),
-    "logaddexp2": _logaddexp("log1p", "exp2", 1, 1 / math.log(2)),
+    "logaddexp": _by_float32(_logaddexp("log1p", "exp", math.log(2), 1)),
+    "logaddexp2": _by_float32(_logaddexp("log1p", "exp2", 1, 1 / math.log(2))),
     "bitwise_and": _direct("and"),
     "bitwise_or": _direct("or"),
     "bitwise_xor": _direct("xor"),
