@@ -22,10 +22,6 @@ MASKABLE = (
     "sm4", "sse3", "sse4", "ssse3", "sve", "tbm", "vaes", "vpclmul", "xop",
 )  # fmt: skip
 
-# Longer loops of fixed length reach the vectoriser as loops. Unrolled before it, the lanes of a sum
-# were scalars that the next pass had to gather again: twice the compile time, a quarter the speed.
-LLVM_OPTIONS = ("-unroll-full-max-count:uint=8",)
-
 # What all code may use, beside these.
 BASIC = ("64bit", "cmov", "fp-armv8", "mmx", "neon", "sse", "sse2")
 
@@ -46,7 +42,7 @@ def tvm_target(cpu: Mapping[str, Any]) -> Any:
     detected = set(cpu["features"])
     hidden = {f for f in implied - detected if f.startswith(MASKABLE)}
     attrs = [f"+{f}" for f in sorted(detected)] + [f"-{f}" for f in sorted(hidden)]
-    return tvm.target.Target({**base, "mattr": attrs, "cl-opt": list(LLVM_OPTIONS)})
+    return tvm.target.Target({**base, "mattr": attrs})
 
 
 def _implied(target: Any) -> list[str]:
