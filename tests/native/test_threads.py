@@ -300,3 +300,18 @@ except ImportError:
 """
     assert told(code) is True
     assert told("import sys\nprint(json.dumps('threadpoolctl' in sys.modules))") is False
+
+
+def test_after_a_torch_op_ours_runs_on_torchs_team() -> None:
+    pytest.importorskip("torch")
+    code = """
+import torch
+before = joined()
+x = torch.ones(1_000_000)
+torch.exp(x)
+import time; time.sleep(0.01)
+after = joined()
+team = _native.threading()["joins"] or ""
+print(json.dumps([before, after, "gomp" in team or "omp" in team]))
+"""
+    assert told(KERNEL + code) == [0, 1, True]
