@@ -1,11 +1,23 @@
-"""Elementwise kernels: one nest over the merged axes, the innermost left to LLVM's vectoriser."""
+"""Elementwise kernels: one nest over the merged axes, the innermost left to LLVM's vectoriser.
+
+Where one array runs along the innermost axis and another along an outer one (a transpose), both
+axes are cut into tiles, so that every cache line that is fetched is used up before it is evicted.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import tirx
+
 from jitops.lower.frame import Scope
-from jitops.lower.index import Index, domain_index
+from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable
 from jitops.lower.kernels import Kernel, MapKernel
-from jitops.schedule.loops import merge_axes, nest
+from jitops.schedule.loops import Axes, for_loop, merge_axes, nest
+
+TILE = 32
+LARGE = 1 << 15  # elements; smaller arrays stay in the first-level cache
 
 
 def elementwise(kernel: Kernel) -> Scope | None:
@@ -16,10 +28,63 @@ def elementwise(kernel: Kernel) -> Scope | None:
     if 0 in kernel.domain:
         return scope
     index = domain_index(kernel.domain)
-    axes = merge_axes(kernel.domain, kernel.offsets(index), index, set())
+    offsets = kernel.offsets(index)
+    axes = merge_axes(kernel.domain, offsets, index, set())
+    across = _across(axes, offsets, index)
+    if across is not None:
+        _tiled(kernel, axes, across, scope)
+        return scope
 
     def emit(components: Index, inner: Scope) -> None:
         kernel.element(tuple(axes.index(components)), inner)
 
     nest(axes.extents, kernel.work, emit, scope)
     return scope
+
+
+def _across(axes: Axes, offsets: Sequence[Affine] | None, index: Index) -> int | None:
+    """The group of axes along which some array is contiguous while it strides along the last."""
+    extents = axes.extents
+    if offsets is None or len(extents) < 2 or extents[-1] < 2 * TILE:
+        return None
+    atoms = [next(iter(index[group[-1]].terms)) for group in axes.groups]
+    size = 1
+    for extent in extents:
+        size *= extent
+    for n in range(len(extents) - 1):
+        if size >= LARGE and extents[n] >= 2 * TILE:
+            for offset in offsets:
+                if abs(offset.terms.get(atoms[n], 0)) == 1 and offset.terms.get(atoms[-1], 0):
+                    return n
+    return None
+
+
+def _tiled(kernel: MapKernel, axes: Axes, across: int, scope: Scope) -> None:
+    """Tiles of the last group of axes and of group ``across``; the other groups outside of them."""
+    last = len(axes.extents) - 1
+    others = [n for n in range(last) if n != across]
+    grid = [axes.extents[n] for n in others]
+    grid += [-(-axes.extents[n] // TILE) for n in (across, last)]
+
+    def left(n: int, tile: Affine, inner: Scope) -> Any:
+        if axes.extents[n] % TILE == 0:
+            return int64(TILE)
+        rest = int64(axes.extents[n]) - (tile * TILE).expr()
+        return inner.let(tirx.Min(int64(TILE), rest), "at")
+
+    def emit(components: Index, inner: Scope) -> None:
+        *outside, upper, lower = components
+        rows, columns = loop_variable("r", TILE), loop_variable("j", TILE)
+        line = Scope(inner)
+        element = Scope(line)
+        parts = [Affine({})] * (last + 1)
+        for n, component in zip(others, outside):
+            parts[n] = component
+        parts[across] = upper * TILE + Affine.of(rows)
+        parts[last] = lower * TILE + Affine.of(columns)
+        counts = left(across, upper, inner), left(last, lower, inner)
+        kernel.element(tuple(axes.index(parts)), element)
+        line.emit(for_loop(columns.expr, counts[1], element))
+        inner.emit(for_loop(rows.expr, counts[0], line))
+
+    nest(grid, kernel.work * TILE * TILE, emit, scope)
