@@ -8,7 +8,19 @@ from typing import Any
 
 from jitops.api import Op
 from jitops.config import Settings
+from jitops.pipeline import key_of
 from jitops.runtime import Runtime
+
+
+def digest_of(op: Op, *args: Any) -> str:
+    """The key of a call."""
+    _, _, traced, layouts = op._traced(op._call(args, {}))
+    return key_of(traced, layouts, op._runtime).digest
+
+
+def ready(op: Op, *args: Any) -> None:
+    """Wait for the kernel of these arguments, or its failure."""
+    assert op._runtime.background().wait(digest_of(op, *args), 120)
 
 
 class Service:

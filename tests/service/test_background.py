@@ -13,27 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from services import Service
+from services import Service, digest_of, ready
 
-from jitops.api import Op
 from jitops.errors import CompileError
-from jitops.pipeline import key_of
 
 X = np.arange(12.0).reshape(3, 4)
 
 
 def double(x: Any) -> Any:
     return x * 2 + 1
-
-
-def digest_of(op: Op, *args: Any) -> str:
-    _, _, traced, layouts = op._traced(op._call(args, {}))
-    return key_of(traced, layouts, op._runtime).digest
-
-
-def ready(op: Op, *args: Any) -> None:
-    """Wait for the kernel of these arguments, or its failure."""
-    assert op._runtime.background().wait(digest_of(op, *args), 60)
 
 
 def test_numpy_answers_until_the_kernel_is_ready(service: Service) -> None:

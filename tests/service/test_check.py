@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from services import Service
+from services import Service, ready
 
 from jitops.errors import CompileError
 
@@ -47,13 +47,39 @@ def drifting() -> Callable[..., Any]:
     return drift
 
 
-@pytest.mark.parametrize("mode", ["now", "background"])
-def test_a_wrong_kernel_is_not_published_and_named(service: Service, mode: str) -> None:
+def test_a_wrong_kernel_is_not_published_and_named(service: Service) -> None:
     service.configure(check=True, strict=True)
     op = service.op(drifting())
     with pytest.raises(CompileError, match=r"'drift' disagrees with NumPy in the result\[0\]"):
         op(np.zeros(4))
     assert list(service.runtime.store().entries()) == []
+
+
+def test_a_kernel_from_the_background_is_compared_before_it_is_published(
+    service: Service,
+) -> None:
+    service.configure(check=True, strict=True)
+    x = np.zeros(4)
+    right = service.op(lambda x: x + 7, compile="background")
+    right(x)
+    ready(right, x)
+    assert list(service.runtime.store().entries()) == []
+    assert right(x).tolist() == [7.0] * 4
+    (entry,) = service.runtime.store().entries()
+    assert service.runtime.store().load(entry).meta["check"]["max_error"] == 0
+    runs = [0]
+
+    def drift(x: Any) -> Any:  # each trace is the first of its kind: only what follows differs
+        runs[0] += 1
+        return x - (1 if runs[0] % 2 else 2)
+
+    wrong = service.op(drift, compile="background")
+    wrong(x)  # traced with 1, answered with 2
+    digest = next(iter(service.runtime.background()._jobs.keys() - {entry.digest}))
+    assert service.runtime.background().wait(digest, 120)
+    with pytest.raises(CompileError, match="disagrees"):
+        wrong(x)  # traced with 1 again, compared with 2
+    assert len(list(service.runtime.store().entries())) == 1
 
 
 def test_what_a_function_writes_is_compared_too(service: Service) -> None:
