@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitops.graph.graph import Atom
-from jitops.graph.types import ArrayType
+from jitops.graph.types import ArrayType, strides_of
 from jitops.trace.recorder import PARTS, Recorder
 
 Shape = tuple[int, ...]
@@ -242,6 +242,8 @@ def _zero() -> Atom:
 
 def reshaped_strides(old: Shape, strides: Shape, new: Shape, itemsize: int) -> Shape | None:
     """The strides of a reshape without copying, or None; NumPy's `_attempt_nocopy_reshape`."""
+    if 0 in new:
+        return strides_of(new, itemsize)
     kept = [(n, s) for n, s in zip(old, strides) if n != 1]
     out: list[int] = []
     group = [1, itemsize]

@@ -212,3 +212,38 @@ def test_known_ranges_may_wrap_around(dtype):
     inputs = [np.arange(5).astype(dtype)]
     for found, wanted in zip(Compiled(graph)(*inputs), evaluate(graph, inputs)):
         assert np.array_equal(found, wanted)
+
+
+def test_an_index_out_of_bounds_is_noticed():
+    b = Builder()
+    x, index, one = b.param((10,), "float64"), b.param((300,), "int64"), b.param((), "int64")
+    safe = b.emit("mod", index, b.literal(5, "int64"))
+    shifted = b.emit("add", one, b.literal(1, "int64"))
+    results = [b.emit("take", x, v, axis=0) for v in (index, shifted, safe)]
+    compiled = Compiled(b.graph(*results))
+    values, inside = np.arange(10.0), np.arange(300) % 20 - 10
+    for i, n, outside in (
+        (inside, 3, False),
+        (inside, -11, False),
+        (inside, 9, True),
+        (inside, -12, True),
+        (inside + 1, 3, True),
+        (inside - 1, 3, True),
+    ):
+        compiled(values, i, np.array(n))
+        assert compiled.outside == outside
+
+
+@pytest.mark.parametrize("shape", [(513, 700), (64, 2048), (5, 130, 257), (300, 4, 100)])
+def test_transposed_reads_and_writes_in_tiles(shape):
+    perm = tuple(range(len(shape)))[::-1]
+    b = Builder()
+    x = b.param(shape, "float32")
+    turned = b.emit("transpose", x, perm=perm)
+    y = b.param(turned.type.shape, "float32")
+    graph = b.graph(b.emit("add", turned, y))
+    rng = np.random.default_rng(0)
+    inputs = [rng.random(p.type.shape).astype("f4") for p in graph.params]
+    (wanted,) = evaluate(graph, inputs)
+    assert np.array_equal(Compiled(graph)(*inputs)[0], wanted)
+    assert np.array_equal(Compiled(graph, written={1: 0})(*inputs)[0], wanted)

@@ -1,4 +1,4 @@
-"""Random array programs through decorated functions: mutation, views, aliasing, weak scalars, captured arrays."""
+"""Random array programs, decorated: mutation, views, aliasing, weak scalars, captured arrays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,18 @@ VIEWS = (
     lambda x: x.reshape(-1),
     lambda x: x[None],
 )
-STATEMENTS = ("binary", "unary", "fold", "view", "update", "assign", "store", "take", "join", "scalar")
+STATEMENTS = (
+    "binary",
+    "unary",
+    "fold",
+    "view",
+    "update",
+    "assign",
+    "store",
+    "take",
+    "join",
+    "scalar",
+)
 
 
 @st.composite
@@ -39,7 +50,7 @@ def steps(draw: Any) -> list[tuple[str, int, int, int, int]]:
 
 
 def run(program: list[tuple[str, int, int, int, int]], arrays: list[Any], weak: float) -> Any:
-    """Interpret the statements; those that NumPy refuses for these shapes and dtypes are left out."""
+    """Interpret the statements; what NumPy refuses for these shapes and dtypes is left out."""
     values: list[Any] = list(arrays)
     for kind, a, b, c, d in program:
         x, y, z = (values[n % len(values)] for n in (a, b, c))
@@ -100,7 +111,7 @@ def arguments(seed: int) -> list[Any]:
 
 
 def refused(program: Any, arrays: list[Any], weak: float) -> list[Any]:
-    """The statements that NumPy itself accepts, so that tracing meets no error that is to be caught."""
+    """The statements that NumPy itself accepts, so that tracing meets no error to be caught."""
     kept: list[Any] = []
     for statement in program:
         values = [x.copy() for x in arrays]
@@ -148,7 +159,9 @@ def check(program: Any, seed: int, weak: float) -> None:
 
 def _settings(count: int) -> settings:
     health = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-    return settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=health)
+    return settings(
+        max_examples=count, deadline=None, derandomize=True, suppress_health_check=health
+    )
 
 
 @_settings(60)
