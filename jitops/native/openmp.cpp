@@ -100,12 +100,16 @@ void* try_region(void* data) {
 }
 
 // The bytes of a thread's state that tell whether it has run parallel code. Importing torch sets a
-// number of threads in the main thread: that alone is no use of the runtime. Where a trial shows no
-// such bytes (libomp: they change when a thread first asks it anything), all are looked at.
+// number of threads in the main thread: libgomp notes that there, and it is no use of the runtime.
+// libomp writes when a thread first asks it anything; a trial would start it up for nothing.
 void find_telling_bytes(Runtime* runtime) {
   pthread_t thread;
   if (runtime->tls_module == 0) return;
-  if (pthread_create(&thread, nullptr, try_region, runtime) == 0) pthread_join(thread, nullptr);
+  const bool libgomp =
+      runtime->path.find("libgomp", runtime->path.rfind('/') + 1) != std::string::npos;
+  if (libgomp && pthread_create(&thread, nullptr, try_region, runtime) == 0) {
+    pthread_join(thread, nullptr);
+  }
   if (!runtime->telling.empty()) return;
   runtime->telling.resize(runtime->tls_size);
   std::iota(runtime->telling.begin(), runtime->telling.end(), size_t{0});
