@@ -170,7 +170,8 @@ def _draw(title: str, cases: Sequence[Case], options: Options) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(len(cases), 1, figsize=(7, 1 + 1.7 * len(cases)), squeeze=False)
+    height = 1 + sum(max(1.7, 0.7 + 0.2 * len(case.medians)) for case in cases)
+    figure, axes = pyplot.subplots(len(cases), 1, figsize=(7, height), squeeze=False)
     for axis, case in zip(axes[:, 0], cases):
         names = list(case.medians)[::-1]
         values = [case.medians[name] for name in names]
