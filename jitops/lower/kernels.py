@@ -8,7 +8,7 @@ step into a scope.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from jitops.lower import scalar as sc
 from jitops.lower.complex_pairs import RULES as COMPLEX_RULES
 from jitops.lower.complex_pairs import Pair, is_complex, part_dtype
 from jitops.lower.cost import weight
-from jitops.lower.elementwise import is_float, lower_map, register_dtype
+from jitops.lower.elementwise import NARROW_FLOATS, is_float, lower_map, register_dtype
 from jitops.lower.frame import Frame, Scope, Slot, Value
 from jitops.lower.index import Affine, Index, flatten
 from jitops.lower.sources import reads
@@ -96,7 +96,10 @@ class MapKernel(Kernel):
 class Fold:
     """A reduction step: identity, combination, and the parts its accumulator consists of."""
 
-    def __init__(self, op: str, dtype: str, empty: bool = False) -> None:
+    def __init__(
+        self, op: str, dtype: str, empty: bool = False, explicit_lanes: bool = False
+    ) -> None:
+        self.explicit_lanes = explicit_lanes
         self.op = op
         self.dtype = dtype
         self.empty = empty
@@ -121,6 +124,16 @@ class Fold:
         if len(self.parts) == 2:
             return tuple(map(scope.let, COMPLEX_RULES[self.op](scope, Pair(*a), Pair(*b))))
         return (lower_map(scope, self.op, self.dtype, self.dtype, [a[0], b[0]], {}),)
+
+    @property
+    def vectorises_itself(self) -> bool:
+        """Whether LLVM may reorder the fold, and so finds the lanes of a plain loop by itself.
+
+        Given lanes, it would unroll them and gather every lane's elements across the steps.
+        """
+        if self.explicit_lanes or self.dtype == "bool" or self.dtype in NARROW_FLOATS:
+            return False
+        return self.op in ("maximum", "minimum") or not is_float(self.parts[0])
 
     @property
     def sums_floats(self) -> bool:
@@ -154,12 +167,35 @@ class FoldStage(Stage):
         value = self.kernel.frame.value(self.atom, index, scope)
         return tuple(value) if isinstance(value, Pair) else (value,)
 
+    def result(self, values: tuple[Any, ...], scope: Scope) -> Value:
+        """The row's result, from the parts of the folded accumulator."""
+        return values[0] if len(values) == 1 else Pair(*values)
+
+
+class BoolStage(FoldStage):
+    """A fold of bools, as 0 and 1 in an int32: minimum is "and", maximum is "or"."""
+
+    _AS: ClassVar = {"or": "maximum", "and": "minimum", "maximum": "maximum", "minimum": "minimum"}
+
+    def __init__(self, kernel: RowKernel, op: str, var: Var, atom: Atom) -> None:
+        super().__init__(kernel, Fold(self._AS[op], "int32"), var, atom)
+
+    def value(self, index: Index, scope: Scope) -> tuple[Any, ...]:
+        (value,) = super().value(index, scope)
+        return (scope.let(sc.cast(value, "int32")),)
+
+    def result(self, values: tuple[Any, ...], scope: Scope) -> Value:
+        # The identities of an empty fold, the least and the largest int32, come out right too.
+        return scope.let(sc.gt(values[0], sc.const(0, "int32")))
+
 
 class FirstStage(FoldStage):
     """The first position along the axis of the extreme (of a NaN, if the extreme is one)."""
 
     def __init__(self, kernel: RowKernel, extreme: Var, var: Var, atom: Atom, axis: int) -> None:
-        super().__init__(kernel, Fold("minimum", "int64"), var, atom)
+        # Positions in 32 bits, where they fit, are compared twice as many at a time.
+        self.counts = "int32" if kernel.domain[axis] < 2**31 else "int64"
+        super().__init__(kernel, Fold("minimum", self.counts, explicit_lanes=True), var, atom)
         self.extreme = extreme
         self.axis = axis
 
@@ -171,8 +207,12 @@ class FirstStage(FoldStage):
         match = lower_map(scope, "eq", dtype, "bool", [x, best], {})
         if is_float(dtype):
             match = sc.either(match, sc.both(sc.is_nan(best), sc.is_nan(x)))
-        none = sc.const(2**63 - 1, "int64")
-        return (scope.let(sc.select(match, index[self.axis].expr(), none)),)
+        none = sc.const(np.iinfo(self.counts).max, self.counts)
+        position = scope.let(sc.cast(index[self.axis].expr(), self.counts), "at")
+        return (scope.let(sc.select(match, position, none)),)
+
+    def result(self, values: tuple[Any, ...], scope: Scope) -> Value:
+        return scope.let(sc.cast(values[0], "int64"))
 
 
 class StoreStage(Stage):
@@ -256,13 +296,17 @@ def row_kernel(
     axes = reductions[0].attrs["axes"]
     kernel = RowKernel(frame, domain, axes)
     for eqn in reductions:
-        fold = Fold(_FOLDS[eqn.op], eqn.inputs[0].type.dtype.name, empty=0 in domain)
-        if eqn.op in ("argmax", "argmin"):
-            extreme = Var(eqn.output.type.with_dtype(eqn.inputs[0].type.dtype))
-            kernel.stages.append(FoldStage(kernel, fold, extreme, eqn.inputs[0]))
-            kernel.stages.append(FirstStage(kernel, extreme, eqn.output, eqn.inputs[0], axes[0]))
+        (x,) = eqn.inputs
+        finds = eqn.op in ("argmax", "argmin")
+        var = Var(eqn.output.type.with_dtype(x.type.dtype)) if finds else eqn.output
+        dtype = x.type.dtype.name
+        if dtype == "bool":
+            kernel.stages.append(BoolStage(kernel, _FOLDS[eqn.op], var, x))
         else:
-            kernel.stages.append(FoldStage(kernel, fold, eqn.output, eqn.inputs[0]))
+            fold = Fold(_FOLDS[eqn.op], dtype, empty=0 in domain)
+            kernel.stages.append(FoldStage(kernel, fold, var, x))
+        if finds:
+            kernel.stages.append(FirstStage(kernel, var, eqn.output, x, axes[0]))
     for var in outputs:
         whole = var.type.shape == domain and bool(axes)
         kernel.stages.append(StoreStage(kernel, Store(slots[var], var), whole))

@@ -18,7 +18,6 @@ from tvm import tirx
 from tvm.tirx import stmt as st
 
 from jitops.lower import scalar as sc
-from jitops.lower.complex_pairs import Pair
 from jitops.lower.elementwise import register_dtype
 from jitops.lower.frame import Scope, from_memory, to_memory
 from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable
@@ -157,8 +156,7 @@ class _Row:
         for stage in self.kernel.stages:
             if isinstance(stage, FoldStage):
                 values = self.fold(stage, scope)
-                held = values[0] if len(values) == 1 else Pair(*values)
-                self.kernel.hold(stage.var, nowhere, held, scope)
+                self.kernel.hold(stage.var, nowhere, stage.result(values, scope), scope)
             elif isinstance(stage, StoreStage) and not stage.whole:
                 stage.element(nowhere, scope)
             elif isinstance(stage, StoreStage):
@@ -228,6 +226,8 @@ class _Row:
 
 def lane_count(fold: Fold, length: int) -> int:
     """A power of two: as many lanes as pay, and no more than a short line fills."""
+    if fold.vectorises_itself:
+        return 1
     lanes = max(8, LANE_BYTES * 8 // max(sc.bits_of(register_dtype(fold.parts[0])), 32))
     while lanes > 1 and lanes * 2 > length:
         lanes //= 2
@@ -281,7 +281,7 @@ def _column_block(
         """Row results of earlier stages, for this column."""
         for stage, acc in held:
             values = acc.load(at, inner)
-            value = values[0] if len(values) == 1 else Pair(*values)
+            value = stage.result(values, inner)
             kernel.hold(stage.var, index(zeros, column), value, inner)
 
     for stage in kernel.stages:
