@@ -112,6 +112,7 @@ def interleaved(
 
 
 def _calls_per_block(timer: timeit.Timer) -> int:
+    timer.timeit(1)  # the first call may compile
     count = 1
     while count < 1_000_000:
         taken = timer.timeit(count)
