@@ -292,3 +292,13 @@ def _table() -> dict[str, Primitive]:
 
 
 PRIMITIVES: dict[str, Primitive] = _table()
+
+# The map primitive that joins two partial results of a reduction.
+JOINS: dict[str, str] = {
+    "reduce_sum": "add",
+    "reduce_prod": "mul",
+    "reduce_max": "maximum",
+    "reduce_min": "minimum",
+    "reduce_or": "or",
+    "reduce_and": "and",
+}

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jitops.graph.graph import Atom, Eqn, Var
+from jitops.graph.ops import JOINS
 from jitops.graph.types import Shape
 from jitops.lower import scalar as sc
 from jitops.lower.complex_pairs import RULES as COMPLEX_RULES
@@ -75,13 +76,8 @@ class MapKernel(Kernel):
         found = [flatten(s.place(index), s.slot.strides) for s in self.stores]
         for store in self.stores:
             at = index if store.atom.type.shape else ()
-            for read in _reads(self.frame, store.atom, at):
-                if read.index is None:
-                    return None
-                if read.var is None:
-                    found.append(read.index[0])
-                elif read.var in self.frame.slots:
-                    found.append(flatten(read.index, self.frame.slots[read.var].strides))
+            if not _read_offsets(self.frame, store.atom, at, found):
+                return None
         return found
 
     def element(self, index: Index, scope: Scope) -> None:
@@ -255,13 +251,9 @@ class RowKernel(Kernel):
         found: list[Affine] = []
         for atom in self._atoms():
             whole = atom.type.shape == self.domain
-            for read in _reads(self.frame, atom, index if whole else self.row(index)):
-                if read.index is None:
-                    return None
-                if read.var is None:
-                    found.append(read.index[0])
-                elif read.var in self.frame.slots:
-                    found.append(flatten(read.index, self.frame.slots[read.var].strides))
+            at = index if whole else self.row(index)
+            if not _read_offsets(self.frame, atom, at, found):
+                return None
         for stage in self.stages:
             if isinstance(stage, StoreStage) and stage.whole:
                 found.append(flatten(index, stage.store.slot.strides))
@@ -273,16 +265,7 @@ class RowKernel(Kernel):
         return [s.store.atom if isinstance(s, StoreStage) else s.atom for s in self.stages]  # type: ignore[attr-defined]
 
 
-_FOLDS = {
-    "reduce_sum": "add",
-    "reduce_prod": "mul",
-    "reduce_max": "maximum",
-    "reduce_min": "minimum",
-    "reduce_or": "or",
-    "reduce_and": "and",
-    "argmax": "maximum",
-    "argmin": "minimum",
-}
+_FOLDS = {**JOINS, "argmax": "maximum", "argmin": "minimum"}
 
 
 def row_kernel(
@@ -332,5 +315,13 @@ def element_cost(frame: Frame, atoms: Sequence[Atom]) -> int:
     return total
 
 
-def _reads(frame: Frame, atom: Atom, index: Index) -> Any:
-    return reads(frame.definitions, frame.slots, atom, index)
+def _read_offsets(frame: Frame, atom: Atom, index: Index, found: list[Affine]) -> bool:
+    """Collect the offsets that an element reads; False where a place is computed."""
+    for read in reads(frame.definitions, frame.slots, atom, index):
+        if read.index is None:
+            return False
+        if read.var is None:
+            found.append(read.index[0])  # a count along an axis
+        elif read.var in frame.slots:
+            found.append(flatten(read.index, frame.slots[read.var].strides))
+    return True

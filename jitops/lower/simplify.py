@@ -13,7 +13,7 @@ import numpy as np
 
 from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
-from jitops.graph.ops import PRIMITIVES
+from jitops.graph.ops import JOINS, PRIMITIVES
 from jitops.lower.contractions import panel_form
 
 Emit = Callable[..., Var]
@@ -237,7 +237,7 @@ def _reduce(eqn: Eqn, builder: Builder) -> Atom | None:
     start = tuple(length - rest if a == axis else 0 for a in range(rank))
     size = tuple(rest if a == axis else n for a, n in enumerate(x.type.shape))
     tail = builder.emit("slice", x, start=start, step=(1,) * rank, size=size)
-    return builder.emit(_JOIN[eqn.op], main, builder.emit(eqn.op, tail, axes=axes))
+    return builder.emit(JOINS[eqn.op], main, builder.emit(eqn.op, tail, axes=axes))
 
 
 def _pieces(
@@ -255,13 +255,4 @@ def _pieces(
     return builder.emit(op, partial, axes=(outer,))
 
 
-_JOIN = {
-    "reduce_sum": "add",
-    "reduce_prod": "mul",
-    "reduce_max": "maximum",
-    "reduce_min": "minimum",
-    "reduce_or": "or",
-    "reduce_and": "and",
-}
-
-EXPAND: dict[str, Rule] = {"dot": _dot, **dict.fromkeys(_JOIN, _reduce)}
+EXPAND: dict[str, Rule] = {"dot": _dot, **dict.fromkeys(JOINS, _reduce)}
