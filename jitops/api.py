@@ -200,7 +200,7 @@ class Op(Dispatcher):
                 self.__qualname__,
                 reason,
             )
-            return Value(self.eager(*args, **kwargs))
+            return Value(call.eager(self.eager))
         return bound.binding
 
     def _still_waiting(self, call: Call) -> bool:

@@ -300,7 +300,7 @@ def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
     from jitops.codegen.module import build_module
     from jitops.codegen.target import tvm_target
     from jitops.graph.verify import verify
-    from jitops.lower.cost import UNIT_NS
+    from jitops.lower.cost import PARALLEL_NS, UNIT_NS
     from jitops.lower.lowering import lower
     from jitops.schedule import schedule
 
@@ -319,7 +319,7 @@ def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
         ],
         "workspace": lowered.workspace,
         "cost_ns": lowered.cost() * UNIT_NS,
-        "parallel": lowered.cost() * UNIT_NS > 20_000,
+        "parallel": lowered.cost() * UNIT_NS >= PARALLEL_NS,
         "checked": lowered.checked,
         "kernels": [kernel.kind for kernel in lowered.kernels],
     }

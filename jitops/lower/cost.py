@@ -25,3 +25,6 @@ def weight(eqn: Eqn) -> int:
 
 # A cost unit in nanoseconds, on one core of a current server CPU.
 UNIT_NS = 0.04
+
+# Below this a fork and a join cost more than they gain.
+PARALLEL_NS = 24_000

@@ -9,13 +9,12 @@ from typing import Any
 from tvm import tirx
 from tvm.tirx import stmt as st
 
-from jitops.lower.cost import UNIT_NS
+from jitops.lower.cost import PARALLEL_NS, UNIT_NS
 from jitops.lower.frame import Scope
 from jitops.lower.index import Affine, Index, int64, loop_variable, unflatten
 
 Emit = Callable[[Index, Scope], None]
 
-PARALLEL_NS = 24_000  # below this a fork and a join cost more than they gain
 GRAIN_NS = 8_000  # one task: long against the hand-over, short enough to balance the cores
 
 

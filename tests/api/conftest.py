@@ -14,8 +14,10 @@ import jitops
 @pytest.fixture(autouse=True)
 def cache_dir(tmp_path: Path) -> Iterator[Path]:
     directory = tmp_path / "cache"
-    with jitops.options(cache_dir=str(directory)):
-        yield directory
+    before = jitops.config.cache_dir
+    jitops.configure(cache_dir=str(directory))  # options() would not reach a test's own threads
+    yield directory
+    jitops.configure(cache_dir=before)
 
 
 @pytest.fixture
