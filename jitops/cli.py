@@ -153,7 +153,7 @@ def explain(target: str, specs: Sequence[str], as_json: bool) -> None:
 @main.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Check cache directory, entries, locks, linker, compiler and CPU; name what to do."""
+    """Check cache directory, entries, locks, compiler and CPU; name what to do."""
     from jitops.doctor import examine
 
     findings = examine()

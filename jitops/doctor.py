@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from jitops.config import Config, Settings
-from jitops.errors import CacheError, CompileError, JitopsError
+from jitops.errors import CacheError, JitopsError
 from jitops.log import Log
 
 __all__ = ["Finding", "examine"]
@@ -35,7 +35,7 @@ def examine(config: Config | None = None) -> list[Finding]:
     except JitopsError as error:
         return [Finding("settings", False, str(error), "Correct the variable, or unset it.")]
     checks: tuple[Callable[[Config], Finding], ...] = (
-        _native, _cpu, _directory, _entries, _locks, _linker, _compiler, _trust,
+        _native, _cpu, _directory, _entries, _locks, _compiler, _trust,
     )  # fmt: skip
     return [_guarded(check, config) for check in checks]
 
@@ -99,15 +99,6 @@ def _locks(config: Config) -> Finding:
         found = "work" if ours else "do not work here: processes may compile the same key at once"
     way_out = "Results stay right. A cache directory on a local disk has locks."
     return Finding("file locks", ours, found, way_out, required=False)
-
-
-def _linker(config: Config) -> Finding:
-    try:
-        from jitops.codegen.link import find_linker
-
-        return Finding("linker", True, find_linker()[0])
-    except CompileError as error:
-        return Finding("linker", False, str(error), "Install binutils.")
 
 
 def _compiler(config: Config) -> Finding:

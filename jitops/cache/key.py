@@ -16,7 +16,7 @@ PARTS = (
     "numerics",  # options that change results or code
     "tuning",  # the tuning record used, or ""
     "compiler",  # digest of jitops' compiler sources
-    "toolchain",  # builds of TVM and LLVM, linker
+    "toolchain",  # builds of TVM and LLVM
     "format",  # artifact format and entry convention
 )
 
