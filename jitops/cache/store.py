@@ -162,9 +162,8 @@ class Store:
         try:
             try:
                 self._publish(data, final)
-            except FileNotFoundError:  # the first of its shard, or DIR was deleted under us
+            except FileNotFoundError:  # DIR was deleted under us
                 self._make_rooms()
-                _make_private(os.path.dirname(final))
                 self._publish(data, final)
         except OSError as error:
             self.log.once("write", "compiled ops cannot be saved in %s: %s", self.directory, error)
@@ -197,8 +196,12 @@ class Store:
         name = f"{os.path.basename(final)}.{os.getpid()}.{os.urandom(6).hex()}"
         aside = os.path.join(self.directory, "tmp", name)
         try:
-            _write_synced(aside, data)
-            os.rename(aside, final)
+            _write_new(aside, data)
+            try:
+                os.rename(aside, final)
+            except FileNotFoundError:  # the first of its shard
+                _make_private(os.path.dirname(final))
+                os.rename(aside, final)
         except BaseException:
             _quietly(os.unlink, aside)
             raise
@@ -418,13 +421,13 @@ def read_private(path: str) -> tuple[bytes, float]:
         os.close(descriptor)
 
 
-def _write_synced(path: str, data: bytes) -> None:
+def _write_new(path: str, data: bytes) -> None:
+    """Not synced: what a power failure damages, reading detects, and the op is compiled again."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

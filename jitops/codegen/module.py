@@ -17,6 +17,7 @@ from tvm.tirx import stmt as st
 
 from jitops.lower.frame import Frame, Scope, Slot
 from jitops.lower.index import int64
+from jitops.lower.scalar import buffer
 
 ENTRY = "jitops_entry"
 
@@ -28,9 +29,12 @@ def build_module(kernels: Sequence[tuple[Frame, Scope]], arguments: int, target:
     functions: dict[Any, Any] = {}
     calls = Scope()
     names = _EntryPointers(arguments, calls)
+    kernels = [(frame, scope) for frame, scope in kernels if scope.stmts]
+    if len(kernels) == 1:
+        ((frame, scope),) = kernels
+        names.inline(frame, scope)
+        kernels = ()
     for number, (frame, scope) in enumerate(kernels):
-        if not scope.stmts:
-            continue
         kernel = GlobalVar(f"kernel{number}")
         slots = list(frame.buffers)
         functions[kernel] = _kernel_function(frame, scope, target)
@@ -78,11 +82,17 @@ class _EntryPointers:
     def __init__(self, arguments: int, scope: Scope) -> None:
         self.scope = scope
         self.array = tirx.Var("buffers", PointerType(PrimType("uint64")))
-        self.table = tirx.decl_buffer(
-            (arguments + 1,), "uint64", "table", data=self.array, data_alignment=8
-        )
+        self.table = buffer(arguments + 1, "uint64", "table", data=self.array, data_alignment=8)
         self.workspace = arguments
         self.addresses: dict[int, Any] = {}
+
+    def inline(self, frame: Frame, scope: Scope) -> None:
+        """An only kernel, within the entry itself: LLVM has one function less to optimise."""
+        for slot, (pointer, buffer) in frame.buffers.items():
+            self.scope.emit(st.Bind(pointer, self.pointer(slot, pointer)))
+            self.scope.emit(st.DeclBuffer(buffer, data=pointer))
+        for stmt in scope.stmts:
+            self.scope.emit(stmt)
 
     def pointer(self, slot: Slot, param: Any) -> Any:
         kind, where = slot.place

@@ -186,7 +186,7 @@ class Frame:
             extent = max(slot.type.size, 1) * (2 if is_complex(dtype) else 1)
             align = sc.bits_of(stored) // 8
             name = f"b{len(self.buffers)}"
-            buffer = tirx.decl_buffer((extent,), stored, name, data=pointer, data_alignment=align)
+            buffer = sc.buffer(extent, stored, name, data=pointer, data_alignment=align)
             self.buffers[slot] = (pointer, buffer)
         return self.buffers[slot][1]
 

@@ -39,11 +39,12 @@ def int64(value: int) -> Expr:
 class Affine:
     """``const + sum(coefficient * atom)``."""
 
-    __slots__ = ("terms", "const")
+    __slots__ = ("terms", "const", "_key")
 
     def __init__(self, terms: Mapping[Atom, int], const: int = 0) -> None:
         self.terms = {a: c for a, c in terms.items() if c and (a.low, a.high) != (0, 0)}
         self.const = const
+        self._key: tuple[object, ...] | None = None
 
     @staticmethod
     def of(atom: Atom) -> Affine:
@@ -62,7 +63,9 @@ class Affine:
 
     def key(self) -> tuple[object, ...]:
         """Equal keys mean equal values at every iteration."""
-        return (self.const, frozenset(self.terms.items()))
+        if self._key is None:
+            self._key = (self.const, frozenset(self.terms.items()))
+        return self._key
 
     def range(self) -> tuple[int, int]:
         """Inclusive bounds."""

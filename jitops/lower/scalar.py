@@ -8,12 +8,15 @@ loop's straight-line code.
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Callable
 from typing import Any
 
 import tvm
 from tvm import tirx
+from tvm.ir import PrimType
+from tvm.target.codegen import llvm_lookup_intrinsic_id
 from tvm.tirx import stmt as st
 
 Expr = Any  # tvm.ir.Expr; TVM ships no types
@@ -117,10 +120,10 @@ class Body:
         return 1 + sum([self._size(getattr(value, part)) for part in _PARTS.get(kind, ())])
 
     def _hidden(self, value: Expr) -> Expr:
-        buffer = tirx.decl_buffer((1,), dtype_of(value), f"h{self._count}", scope="local")
+        place = buffer(1, dtype_of(value), f"h{self._count}", scope="local")
         zero = tirx.IntImm("int64", 0)
-        self.stmts += [st.AllocBuffer(buffer), st.BufferStore(buffer, value, [zero])]
-        return tirx.BufferLoad(buffer, [zero])
+        self.stmts += [st.AllocBuffer(place), st.BufferStore(place, value, [zero])]
+        return tirx.BufferLoad(place, [zero])
 
     def emit(self, stmt: Any) -> None:
         """Append a statement, such as a store."""
@@ -235,7 +238,25 @@ def _minus_zero(body: Body, dtype: str) -> Expr:
 
 def intrinsic(name: str, *args: Expr, dtype: str | None = None) -> Expr:
     """An overloaded LLVM intrinsic without side effects, such as ``llvm.floor``."""
-    return tirx.call_llvm_pure_intrin(dtype or dtype_of(args[0]), name, *args)
+    result = PrimType(dtype) if dtype else args[0].ty
+    return tvm.ir.Call(_PURE, [_intrinsic_number(name), *args], ret_ty=result)
+
+
+_PURE = tvm.ir.Op.get("tirx.call_llvm_pure_intrin")
+
+
+@functools.cache
+def _intrinsic_number(name: str) -> Expr:
+    """LLVM's number for an intrinsic. (TVM's own constructor looks it up each time: 20 us.)"""
+    number = llvm_lookup_intrinsic_id(name)
+    if not number:
+        raise KeyError(f"LLVM has no intrinsic {name}")
+    return tirx.IntImm("uint32", number)
+
+
+def buffer(extent: int, dtype: str, name: str, **more: Any) -> Any:
+    """A flat buffer; ``more`` as `tvm.tirx.decl_buffer` takes it (data, scope, data_alignment)."""
+    return tirx.decl_buffer((extent,), dtype, name, layout=None, **more)
 
 
 def _unary(name: str) -> Callable[[Expr], Expr]:

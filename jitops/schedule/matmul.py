@@ -87,9 +87,8 @@ class _Tile:
 
     def emit(self, b: Affine, panel: Affine, row: Affine, rows: int, scope: Scope) -> None:
         """``rows`` rows from ``row`` on, all columns of one panel."""
-        buffer = tirx.decl_buffer(
-            (rows * self.vectors * self.lanes,), self.kernel.dtype, "tile", scope="local"
-        )
+        size = rows * self.vectors * self.lanes
+        buffer = sc.buffer(size, self.kernel.dtype, "tile", scope="local")
         scope.emit(st.AllocBuffer(buffer))
         zero = tirx.Broadcast(sc.const(0.0, self.kernel.dtype), self.lanes)
         self._each(rows, lambda at, i, v: scope.emit(st.BufferStore(buffer, zero, [at])))

@@ -39,7 +39,7 @@ class Accumulators:
         self.buffers = []
         for part in fold.parts:
             stored = "uint8" if part == "bool" else register_dtype(part)
-            buffer = tirx.decl_buffer((count,), stored, "acc", scope="local")
+            buffer = sc.buffer(count, stored, "acc", scope="local")
             scope.emit(st.AllocBuffer(buffer))
             self.buffers.append(buffer)
 
