@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from tvm import tirx
-from tvm.ir import Call, GlobalVar, IRModule, PointerType, PrimType, make_node
+from tvm.ir import Call, GlobalVar, IRModule, PointerType, PrimType, StringImm, make_node
 from tvm.tirx import stmt as st
 
+from jitops.codegen.target import converts_halves
 from jitops.lower.frame import Frame, Scope, Slot
 from jitops.lower.index import int64
 from jitops.lower.scalar import buffer
 
 ENTRY = "jitops_entry"
+CONVERSIONS = ("__truncsfhf2", "__extendhfsf2")
 
 _RETURN = "int32"
 
@@ -51,6 +53,21 @@ def _attrs(target: Any, **more: Any) -> Any:
     return make_node(
         "ir.DictAttrs", target=target, calling_conv=1, **{"tirx.noalias": True}, **more
     )
+
+
+def _without_conversions(target: Any) -> list[Any]:
+    """Statements that take TVM's float16 conversion functions out of the module again.
+
+    TVM adds two weak functions to every module, and LLVM optimises them for longer than a small
+    kernel. Other globals of these names, which `jitops.codegen.compile` removes, take their place.
+    They are needed only where the CPU has no instructions for half precision.
+    """
+    if not converts_halves(target):
+        return []
+    globals_ = "".join(f"@{name} = global i8 0\n" for name in CONVERSIONS)
+    nothing = st.Evaluate(tirx.IntImm(_RETURN, 0))
+    where = tirx.Var("module", PrimType(_RETURN))
+    return [st.AttrStmt(where, "pragma_import_llvm", StringImm(globals_), nothing)]
 
 
 def _return() -> Any:
@@ -88,9 +105,9 @@ class _EntryPointers:
 
     def inline(self, frame: Frame, scope: Scope) -> None:
         """An only kernel, within the entry itself: LLVM has one function less to optimise."""
-        for slot, (pointer, buffer) in frame.buffers.items():
+        for slot, (pointer, declared) in frame.buffers.items():
             self.scope.emit(st.Bind(pointer, self.pointer(slot, pointer)))
-            self.scope.emit(st.DeclBuffer(buffer, data=pointer))
+            self.scope.emit(st.DeclBuffer(declared, data=pointer))
         for stmt in scope.stmts:
             self.scope.emit(stmt)
 
@@ -115,6 +132,7 @@ class _EntryPointers:
         return self.addresses[position]
 
     def function(self, target: Any) -> Any:
-        body = [st.DeclBuffer(self.table, data=self.array), *self.scope.stmts, _return()]
+        table = st.DeclBuffer(self.table, data=self.array)
+        body = [*_without_conversions(target), table, *self.scope.stmts, _return()]
         attrs = _attrs(target, global_symbol=ENTRY)
         return tirx.PrimFunc([self.array], st.SeqStmt(body), PrimType(_RETURN), attrs)

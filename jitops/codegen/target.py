@@ -45,6 +45,11 @@ def tvm_target(cpu: Mapping[str, Any]) -> Any:
     return tvm.target.Target({**base, "mattr": attrs})
 
 
+def converts_halves(target: Any) -> bool:
+    """Whether the CPU has instructions between float16 and float32."""
+    return str(target.attrs["mtriple"]).startswith("aarch64") or "+f16c" in target.attrs["mattr"]
+
+
 def _implied(target: Any) -> list[str]:
     from tvm.target import codegen
 

@@ -247,7 +247,7 @@ _PURE = tvm.ir.Op.get("tirx.call_llvm_pure_intrin")
 
 @functools.cache
 def _intrinsic_number(name: str) -> Expr:
-    """LLVM's number for an intrinsic. (TVM's own constructor looks it up each time: 20 us.)"""
+    """LLVM's number for an intrinsic, which TVM's own constructor looks up each time (20 us)."""
     number = llvm_lookup_intrinsic_id(name)
     if not number:
         raise KeyError(f"LLVM has no intrinsic {name}")

@@ -47,16 +47,32 @@ def objects_of(function: Callable[[Any], Any], x: Any, cpu: str | None = None) -
     return compile_module(build_module(loops, lowered.arguments, target), target)
 
 
-@pytest.mark.parametrize("name", CALLS_ABROAD)
-def test_what_the_c_library_defines_is_called_through_the_loader(name: str) -> None:
-    x = np.linspace(0.1, 3, 90_000)
-    library = Library(link(objects_of(CALLS_ABROAD[name], x)))
-    out = np.zeros_like(x)
-    scratch = np.zeros(4096, "u1")
+def run(code: bytes, x: Any) -> Any:
+    """What linked code of a function from one array to one like it gives."""
+    library = Library(link(code))
+    out, scratch = np.zeros_like(x), np.zeros(4096, "u1")
     buffers = (ctypes.c_void_p * 3)(*(a.ctypes.data for a in (x, out, scratch)))
     entry = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(library.symbol("jitops_entry"))
     assert entry(ctypes.addressof(buffers)) == 0
+    return out
+
+
+@pytest.mark.parametrize("name", CALLS_ABROAD)
+def test_what_the_c_library_defines_is_called_through_the_loader(name: str) -> None:
+    x = np.linspace(0.1, 3, 90_000)
+    out = run(objects_of(CALLS_ABROAD[name], x), x)
     np.testing.assert_allclose(out, CALLS_ABROAD[name](x), rtol=1e-15)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="runs code for an old x86-64 CPU")
+def test_a_cpu_without_half_precision_converts_by_function() -> None:
+    x = np.linspace(-40000, 40000, 1001).astype("float16")
+    code = objects_of(lambda x: x * np.float16(1.5), x, cpu="nehalem")
+    assert "__truncsfhf2" in {s.name for s in elf.Object(code, "x86_64").symbols}
+    np.testing.assert_array_equal(run(code, x), x * np.float16(1.5))
+    ours = objects_of(lambda x: x * np.float16(1.5), x)
+    if "f16c" in detect_cpu()["features"]:
+        assert "__truncsfhf2" not in {s.name for s in elf.Object(ours, "x86_64").symbols}
 
 
 def test_a_c_program_links_against_a_library(tmp_path: Path) -> None:
