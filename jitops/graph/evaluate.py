@@ -97,6 +97,14 @@ def _scan(fold: Callable[..., Array]) -> Callable[..., Array]:
     return run
 
 
+def _sorter(order: Callable[..., Array]) -> Callable[..., Array]:
+    def run(x: Array) -> Array:
+        comparable = x.astype("float32") if x.dtype.kind == "V" else x  # bfloat16
+        return order(comparable, axis=-1, kind="stable")
+
+    return run
+
+
 def _sigmoid(x: Array) -> Array:
     return (1 / (1 + np.exp(-x.astype("float64")))).astype(x.dtype)
 
@@ -178,6 +186,8 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "reduce_and": _extreme(np.all),
     "argmax": _arg(np.argmax),
     "argmin": _arg(np.argmin),
+    "sort": _sorter(np.sort),
+    "argsort": _sorter(np.argsort),
     "cumsum": _scan(np.cumsum),
     "cumprod": _scan(np.cumprod),
 }

@@ -107,6 +107,10 @@ def _position(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
     return 0, max(eqn.inputs[0].type.shape[eqn.attrs["axes"][0]] - 1, 0)
 
 
+def _sorted(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    return 0, max(eqn.output.type.shape[-1] - 1, 0)
+
+
 def _mod(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
     divisor = bounds[1]
     return (0, divisor[1] - 1) if divisor is not None and divisor[0] > 0 else None
@@ -155,13 +159,14 @@ def _extreme(pick: Callable[..., int]) -> Callable[..., Bounds]:
 
 
 _RULES: dict[str, Callable[[Eqn, Sequence[Bounds]], Bounds]] = {
-    **dict.fromkeys(("full", "broadcast", "reshape", "transpose", "slice", "take"), _first),
+    **dict.fromkeys(("full", "broadcast", "reshape", "transpose", "slice", "take", "sort"), _first),
     **dict.fromkeys(("update", "pad", "concatenate"), _union),
     **dict.fromkeys(("reduce_max", "reduce_min"), _first),
     "select": _select,
     "iota": _iota,
     "argmax": _position,
     "argmin": _position,
+    "argsort": _sorted,
     "mod": _mod,
     "add": _add,
     "sub": _sub,

@@ -14,6 +14,7 @@ from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
 from jitops.lower.memory import Memory, place
 from jitops.lower.scans import ScanKernel
 from jitops.lower.simplify import simplify
+from jitops.lower.sorting import SortKernel
 
 
 class Lowered:
@@ -97,7 +98,11 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
     assert isinstance(group, RootGroup)
     if group.kind == "regions":
         return _regions(group.eqn, definitions, memory)
-    return [ScanKernel(_frame(definitions, memory, group.outputs), group.eqn, memory.slots)]
+    frame = _frame(definitions, memory, group.outputs)
+    if group.kind == "sort":
+        scratch = [memory.slots[v] for v in group.scratch]
+        return [SortKernel(frame, group.eqn, memory.slots, scratch)]
+    return [ScanKernel(frame, group.eqn, memory.slots)]
 
 
 def _frame(definitions: Mapping[Var, Eqn], memory: Memory, own: Sequence[Var]) -> Frame:

@@ -204,6 +204,8 @@ class _Placer:
             span = lifetimes.setdefault(root, [self.home[var], self.home[var]])
             span[0] = min(span[0], self.home[var])
             span[1] = max(span[1], self.home[var], self.last_read.get(var, -1))
+        for number, group in enumerate(self.groups):
+            lifetimes.update({var: [number, number] for var in group.scratch})
         for new, _ in self.memory.copies:
             if self.root(new) in lifetimes:
                 lifetimes[self.root(new)][1] = len(self.groups)
