@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
 
 Array = Any
@@ -21,7 +22,12 @@ def evaluate(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 
     with np.errstate(all="ignore"):
         for eqn in graph.eqns:
-            values[eqn.output] = apply(eqn, [read(a) for a in eqn.inputs])
+            operands = [read(a) for a in eqn.inputs]
+            if eqn.op in control.EVALUATE:
+                found = control.EVALUATE[eqn.op](evaluate, eqn, operands)
+                values.update(zip(eqn.outputs, found))
+            else:
+                values[eqn.output] = apply(eqn, operands)
     return [np.asarray(read(atom)) for atom in graph.results]
 
 

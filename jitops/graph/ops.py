@@ -8,6 +8,7 @@ Kinds:
   index   moves elements: the result at an index is an operand's element at a computed index
   reduce  folds axes away;  scan  accumulates along an axis;  dot  contracts axes of two operands
   sort    orders the elements along the last axis
+  control runs the graphs it holds (`jitops.graph.control`)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jitops.errors import GraphError
+from jitops.graph.control import RULES as CONTROL_RULES
 from jitops.graph.types import ArrayType
 
 Rule = Callable[..., "tuple[ArrayType, ...]"]
@@ -300,6 +302,8 @@ def _table() -> dict[str, Primitive]:
             table[name] = Primitive(name, "reduce", _reduce_rule(name, kinds, result))
     for name in SCANS.split():
         table[name] = Primitive(name, "scan", _scan_rule(name))
+    for name, rule in CONTROL_RULES.items():
+        table[name] = Primitive(name, "control", rule)
     return table
 
 

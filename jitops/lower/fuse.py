@@ -20,7 +20,7 @@ from jitops.lower.sorting import scratch_of
 from jitops.lower.sources import Read, reads
 
 REGIONS = ("update", "pad", "concatenate")
-ROOTS = ("reduce", "scan", "sort", "dot")  # kinds
+ROOTS = ("reduce", "scan", "sort", "dot", "control")  # kinds
 
 # Rows are fused with what follows them only if they are many, or all of it is small.
 MIN_ROWS = 16
@@ -77,7 +77,7 @@ class RowGroup(Group):
 
 
 class RootGroup(Group):
-    """One equation with a kernel of its own: regions, scan, sort, contraction."""
+    """One equation by itself: regions, scan, sort, contraction; or control flow."""
 
     def __init__(self, eqn: Eqn) -> None:
         super().__init__(eqn.outputs)
@@ -122,7 +122,7 @@ class _Fuser:
                 self._place_reduction(eqn)
             elif is_root(eqn):
                 kind = DotGroup if PRIMITIVES[eqn.op].kind == "dot" else RootGroup
-                self._open(kind(eqn), var)
+                self._open(kind(eqn), *eqn.outputs)
             elif var in self.stored:
                 self._place_map(var)
         return self.groups
@@ -254,6 +254,9 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
     stored: set[Var] = set()
     results = {a for a in graph.results if isinstance(a, Var)}
     for eqn in reversed(graph.eqns):
+        if PRIMITIVES[eqn.op].kind == "control":
+            stored.update(eqn.outputs, _operands(eqn))
+            continue
         var = eqn.outputs[0]
         places = demand.get(var, set())
         if var in results:
