@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jitops.api import Op, barrier_warm, jitop, spec
+from jitops.control import cond, fori_loop, scan, while_loop
 from jitops.errors import JitopsError
 from jitops.process import config, configure, get_threads, options, set_threads, threads
 
@@ -12,12 +13,16 @@ __all__ = [
     "JitopsError",
     "Op",
     "barrier_warm",
+    "cond",
     "config",
     "configure",
+    "fori_loop",
     "get_threads",
     "jitop",
     "options",
+    "scan",
     "set_threads",
     "spec",
     "threads",
+    "while_loop",
 ]

@@ -302,11 +302,12 @@ def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
     from jitops.graph.verify import verify
     from jitops.lower.cost import PARALLEL_NS, UNIT_NS
     from jitops.lower.lowering import lower
+    from jitops.lower.steps import each
     from jitops.schedule import schedule
 
     graph = verify(unit.graph) if unit.debug else unit.graph
     lowered = lower(graph, unit.element_strides(), unit.mutated, unit.cpu["vector_bits"])
-    loops = [(kernel.frame, schedule(kernel)) for kernel in lowered.kernels]
+    loops = each(lowered.steps, lambda kernel: (kernel.frame, schedule(kernel)))
     target = tvm_target(unit.cpu)
     module = build_module(loops, lowered.arguments, target)
     image = link(compile_module(module, target), unit.cpu["arch"])

@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "threads": {"errors", "config", "_native"},
     "process": {"config", "runtime", "threads", "integrations"},
     "arguments": {"errors", "graph", "trace"},
+    "control": {"errors", "graph", "trace"},
     "manifest": {"errors"},
     "check": {"errors", "graph", "arguments", "spec_text", "_native"},
     "pipeline": {"errors", "graph", "trace", "cache", "runtime", "unit", "check", "_native"}
@@ -47,7 +48,7 @@ A_CALLS_ROOMS = ("graph", "trace", "lower", "schedule", "pipeline")
 # Imported by every program that uses an op: nothing but NumPy and the standard library at the top.
 HIT_PATH = (
     "errors", "config", "log", "graph", "trace", "runtime", "process", "arguments", "pipeline",
-    "manifest", "api", "__init__", "ranks", "unit",
+    "control", "manifest", "api", "__init__", "ranks", "unit",
 )  # fmt: skip
 HIT_PATH_OF_CACHE = {
     PACKAGE / "cache" / f"{name}.py"

@@ -19,6 +19,7 @@ from jitops.codegen.target import converts_halves
 from jitops.lower.frame import Frame, Scope, Slot
 from jitops.lower.index import int64
 from jitops.lower.scalar import buffer
+from jitops.lower.steps import Branch, For, Turn, While
 
 ENTRY = "jitops_entry"
 CONVERSIONS = ("__truncsfhf2", "__extendhfsf2")
@@ -26,26 +27,110 @@ CONVERSIONS = ("__truncsfhf2", "__extendhfsf2")
 _RETURN = "int32"
 
 
-def build_module(kernels: Sequence[tuple[Frame, Scope]], arguments: int, target: Any) -> IRModule:
-    """The module of all kernels; ``arguments`` counts the entry's buffers before the workspace."""
-    functions: dict[Any, Any] = {}
-    calls = Scope()
-    names = _EntryPointers(arguments, calls)
-    kernels = [(frame, scope) for frame, scope in kernels if scope.stmts]
-    if len(kernels) == 1:
-        ((frame, scope),) = kernels
-        names.inline(frame, scope)
-        kernels = ()
-    for number, (frame, scope) in enumerate(kernels):
-        kernel = GlobalVar(f"kernel{number}")
-        slots = list(frame.buffers)
-        functions[kernel] = _kernel_function(frame, scope, target)
-        pointers = [names.pointer(slot, frame.buffers[slot][0]) for slot in slots]
-        if number:
-            calls.emit(_memory_barrier(names.scratch()))
-        calls.emit(st.Evaluate(Call(kernel, pointers, ret_ty=PrimType(_RETURN))))
-    functions[GlobalVar(ENTRY)] = names.function(target)
-    return IRModule(functions)
+def build_module(steps: Sequence[Any], arguments: int, target: Any) -> IRModule:
+    """The module of all kernels; ``arguments`` counts the entry's buffers before the workspace.
+
+    steps: (frame, scope) of scheduled kernels, and control flow around them.
+    """
+    return _Module(arguments, target).built(steps)
+
+
+class _Module:
+    """Kernels on their way to functions, and the entry's code that calls them."""
+
+    def __init__(self, arguments: int, target: Any) -> None:
+        self.target = target
+        self.functions: dict[Any, Any] = {}
+        self.entry = Scope()
+        self.names = _EntryPointers(arguments, self.entry)
+
+    def built(self, steps: Sequence[Any]) -> IRModule:
+        if len(steps) == 1 and type(steps[0]) not in _EMIT:
+            self.names.inline(*steps[0])
+        else:
+            self._emit(steps, self.entry)
+        self.functions[GlobalVar(ENTRY)] = self.names.function(self.target)
+        return IRModule(self.functions)
+
+    def _emit(self, steps: Sequence[Any], scope: Scope) -> None:
+        for step in steps:
+            if type(step) in _EMIT:
+                _EMIT[type(step)](self, step, scope)
+            else:
+                frame, code = step
+                self._call(frame, code, scope)
+
+    def _call(self, frame: Frame, code: Scope, scope: Scope) -> None:
+        if not code.stmts:
+            return
+        kernel = GlobalVar(f"kernel{len(self.functions)}")
+        self.functions[kernel] = _kernel_function(frame, code, self.target)
+        pointers = [self.names.pointer(slot, frame.buffers[slot][0].ty) for slot in frame.buffers]
+        if scope is not self.entry or len(self.functions) > 1:
+            self._barrier(scope)
+        scope.emit(st.Evaluate(Call(kernel, pointers, ret_ty=PrimType(_RETURN))))
+
+    def _barrier(self, scope: Scope) -> None:
+        scope.emit(_memory_barrier(self.names.scratch()))
+
+    # --- control flow ---
+
+    def _branch(self, step: Branch, scope: Scope) -> None:
+        then, otherwise = Scope(scope), Scope(scope)
+        self._emit(step.then, then)
+        self._emit(step.otherwise, otherwise)
+        self._barrier(scope)
+        pred = self._element(step.pred, scope)
+        taken = tirx.NE(tirx.BufferLoad(pred, [int64(0)]), tirx.IntImm("uint8", 0))
+        sides = [side.block() if side.stmts else _nothing() for side in (then, otherwise)]
+        scope.emit(st.IfThenElse(scope.let(taken), *sides))
+
+    def _while(self, step: While, scope: Scope) -> None:
+        self._barrier(scope)
+        pred = self._element(step.pred, scope)
+        body = Scope(scope)
+        self._emit(step.steps, body)
+        self._barrier(body)
+        again = tirx.NE(tirx.BufferLoad(pred, [int64(0)]), tirx.IntImm("uint8", 0))
+        scope.emit(st.While(again, body.block()))
+
+    def _for(self, step: For, scope: Scope) -> None:
+        count = step.count
+        if isinstance(count, Slot):
+            self._barrier(scope)
+            count = scope.let(tirx.BufferLoad(self._element(count, scope), [int64(0)]))
+        else:
+            count = int64(count)
+        turn, body = tirx.Var("turn", "int64"), Scope(scope)
+        index: Any = turn
+        if step.reverse:
+            index = body.let(tirx.Sub(tirx.Sub(count, int64(1)), turn), "at")
+        self.names.turns[step.turn] = index
+        if step.counter is not None:
+            counter = self._element(step.counter, scope)
+            body.emit(st.BufferStore(counter, index, [int64(0)]))
+        self._emit(step.steps, body)
+        if body.stmts:
+            scope.emit(st.For(turn, int64(0), count, st.ForKind.SERIAL, body.block()))
+
+    def _element(self, slot: Slot, scope: Scope) -> Any:
+        """A buffer of the one element that is in this place."""
+        dtype = slot.type.dtype.name
+        stored = "uint8" if dtype == "bool" else dtype
+        address = self.names.pointer(slot, PointerType(PrimType(stored)))
+        pointer = tirx.Var("place", PointerType(PrimType(stored)))
+        scope.emit(st.Bind(pointer, address))
+        align = slot.type.dtype.itemsize
+        element = buffer(1, stored, "element", data=pointer, data_alignment=align)
+        scope.emit(st.DeclBuffer(element, data=pointer))
+        return element
+
+
+_EMIT: dict[type, Any] = {Branch: _Module._branch, While: _Module._while, For: _Module._for}
+
+
+def _nothing() -> Any:
+    return st.Evaluate(int64(0))
 
 
 def _attrs(target: Any, **more: Any) -> Any:
@@ -102,24 +187,29 @@ class _EntryPointers:
         self.table = buffer(arguments + 1, "uint64", "table", data=self.array, data_alignment=8)
         self.workspace = arguments
         self.addresses: dict[int, Any] = {}
+        self.turns: dict[Turn, Any] = {}  # the present index of each loop
 
-    def inline(self, frame: Frame, scope: Scope) -> None:
+    def inline(self, frame: Frame, code: Scope) -> None:
         """An only kernel, within the entry itself: LLVM has one function less to optimise."""
         for slot, (pointer, declared) in frame.buffers.items():
-            self.scope.emit(st.Bind(pointer, self.pointer(slot, pointer)))
+            self.scope.emit(st.Bind(pointer, self.pointer(slot, pointer.ty)))
             self.scope.emit(st.DeclBuffer(declared, data=pointer))
-        for stmt in scope.stmts:
+        for stmt in code.stmts:
             self.scope.emit(stmt)
 
-    def pointer(self, slot: Slot, param: Any) -> Any:
+    def pointer(self, slot: Slot, type: Any) -> Any:
+        return tirx.reinterpret(type, self._place(slot))
+
+    def _place(self, slot: Slot) -> Any:
         kind, where = slot.place
-        position = where if kind == "argument" else self.workspace
-        assert position is not None
-        assert where is not None
-        address = self._address(position)
+        if kind == "row":
+            base, turn, step = where
+            offset = tirx.Mul(self.turns[turn], int64(step))
+            return tirx.Add(self._place(base), tirx.Cast("uint64", offset))
+        address = self._address(where if kind == "argument" else self.workspace)
         if kind == "workspace" and where:
             address = address + tirx.IntImm("uint64", where)
-        return tirx.reinterpret(param.ty, address)
+        return address
 
     def scratch(self) -> Any:
         """The head of the workspace, which no value lives in (`jitops.lower.memory`)."""

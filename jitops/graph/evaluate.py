@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
 
 Array = Any
@@ -21,7 +22,12 @@ def evaluate(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
 
     with np.errstate(all="ignore"):
         for eqn in graph.eqns:
-            values[eqn.output] = apply(eqn, [read(a) for a in eqn.inputs])
+            operands = [read(a) for a in eqn.inputs]
+            if eqn.op in control.EVALUATE:
+                found = control.EVALUATE[eqn.op](evaluate, eqn, operands)
+                values.update(zip(eqn.outputs, found))
+            else:
+                values[eqn.output] = apply(eqn, operands)
     return [np.asarray(read(atom)) for atom in graph.results]
 
 
@@ -93,6 +99,14 @@ def _scan(fold: Callable[..., Array]) -> Callable[..., Array]:
         if reverse:
             return np.flip(fold(np.flip(x, axis), axis=axis, dtype=x.dtype), axis)
         return fold(x, axis=axis, dtype=x.dtype)
+
+    return run
+
+
+def _sorter(order: Callable[..., Array]) -> Callable[..., Array]:
+    def run(x: Array) -> Array:
+        comparable = x.astype("float32") if x.dtype.kind == "V" else x  # bfloat16
+        return order(comparable, axis=-1, kind="stable")
 
     return run
 
@@ -178,6 +192,8 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "reduce_and": _extreme(np.all),
     "argmax": _arg(np.argmax),
     "argmin": _arg(np.argmin),
+    "sort": _sorter(np.sort),
+    "argsort": _sorter(np.argsort),
     "cumsum": _scan(np.cumsum),
     "cumprod": _scan(np.cumprod),
 }

@@ -7,6 +7,8 @@ Kinds:
   map     the result at an index depends on the operands there; an operand of shape () broadcasts
   index   moves elements: the result at an index is an operand's element at a computed index
   reduce  folds axes away;  scan  accumulates along an axis;  dot  contracts axes of two operands
+  sort    orders the elements along the last axis
+  control runs the graphs it holds (`jitops.graph.control`)
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jitops.errors import GraphError
+from jitops.graph.control import RULES as CONTROL_RULES
 from jitops.graph.types import ArrayType
 
 Rule = Callable[..., "tuple[ArrayType, ...]"]
@@ -209,6 +212,15 @@ def _scan_rule(op: str) -> Rule:
     return rule
 
 
+def _sort_rule(op: str, result: str | None = None) -> Rule:
+    def rule(x: ArrayType) -> tuple[ArrayType, ...]:
+        if not x.ndim or kind_of(x.dtype) not in ORDERED:
+            raise _reject(op, [x], "needs an axis, and elements that have an order")
+        return (ArrayType(x.shape, result or x.dtype),)
+
+    return rule
+
+
 def _dot(x: ArrayType, y: ArrayType) -> tuple[ArrayType, ...]:
     """``x[b, m, k] @ y[b, k, n]``; the trace brings every contraction into this form."""
     fits = x.ndim == y.ndim == 3 and x.shape[0] == y.shape[0] and x.shape[2] == y.shape[1]
@@ -273,6 +285,8 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("pad", "index", _pad),
     ("concatenate", "index", _concatenate),
     ("take", "index", _take),
+    ("sort", "sort", _sort_rule("sort")),  # ascending, NaN last
+    ("argsort", "sort", _sort_rule("argsort", "int64")),  # stable
     ("dot", "dot", _dot),
     ("dot_panels", "dot", _dot_panels),
 )
@@ -288,6 +302,8 @@ def _table() -> dict[str, Primitive]:
             table[name] = Primitive(name, "reduce", _reduce_rule(name, kinds, result))
     for name in SCANS.split():
         table[name] = Primitive(name, "scan", _scan_rule(name))
+    for name, rule in CONTROL_RULES.items():
+        table[name] = Primitive(name, "control", rule)
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jitops.errors import GraphError
+from jitops.graph.control import bodies
 from jitops.graph.graph import Graph, Var
 from jitops.graph.ops import PRIMITIVES
 
@@ -16,6 +17,8 @@ def verify(graph: Graph) -> Graph:
         for atom in eqn.inputs:
             if isinstance(atom, Var) and atom not in defined:
                 raise GraphError(f"{eqn.op} uses a value that is not defined before it")
+        for body in bodies(eqn):
+            verify(body)
         expected = PRIMITIVES[eqn.op].rule(*(a.type for a in eqn.inputs), **eqn.attrs)
         found = tuple(var.type for var in eqn.outputs)
         if found != expected:

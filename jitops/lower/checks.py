@@ -7,11 +7,12 @@ returns its outcome.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import ArrayType
@@ -20,9 +21,12 @@ Range = tuple[int, int]  # inclusive
 Bounds: TypeAlias = "Range | None"  # None: not known
 
 
-def with_checks(graph: Graph) -> tuple[Graph, bool]:
-    """The graph with one more result, bool[]: an index is out of bounds; unchanged if none can."""
-    ranges = _Ranges()
+def with_checks(graph: Graph, known: Mapping[Var, Range] | None = None) -> tuple[Graph, bool]:
+    """The graph with one more result, bool[]: an index is out of bounds; unchanged if none can.
+
+    ``known``: the ranges of parameters.
+    """
+    ranges = _Ranges(known or {})
     eqns: list[Eqn] = []
     outcome: Atom | None = None
     seen: set[tuple[Atom, int]] = set()
@@ -33,6 +37,12 @@ def with_checks(graph: Graph) -> tuple[Graph, bool]:
         return eqns[-1].output
 
     for eqn in live(graph).eqns:
+        if eqn.op in CHECKED:
+            eqn, bad = CHECKED[eqn.op](eqn, ranges)
+            if bad is not None:
+                eqns.append(eqn)
+                outcome = bad if outcome is None else emit("or", outcome, bad)
+                continue
         if eqn.op == "take":
             index, extent = eqn.inputs[1], eqn.inputs[0].type.shape[eqn.attrs["axis"]]
             if (index, extent) not in seen and not _inside(ranges.of(index), extent):
@@ -61,8 +71,8 @@ def _inside(bounds: Bounds, extent: int) -> bool:
 class _Ranges:
     """What values an integer variable can have, as far as simple rules tell."""
 
-    def __init__(self) -> None:
-        self.known: dict[Var, Range] = {}
+    def __init__(self, known: Mapping[Var, Range]) -> None:
+        self.known = dict(known)
 
     def of(self, atom: Atom) -> Bounds:
         if isinstance(atom, Var):
@@ -71,11 +81,72 @@ class _Ranges:
             return None
         return int(atom.value), int(atom.value)
 
+    def given(self, params: Sequence[Var], atoms: Sequence[Atom]) -> dict[Var, Range]:
+        """What is known of the parameters that stand for these values."""
+        found = {param: self.of(atom) for param, atom in zip(params, atoms)}
+        return {param: bounds for param, bounds in found.items() if bounds is not None}
+
     def note(self, eqn: Eqn) -> None:
         rule = _RULES.get(eqn.op)
         found = rule(eqn, [self.of(a) for a in eqn.inputs]) if rule is not None else None
         if found is not None and _fits(found, eqn.output.type):
             self.known[eqn.output] = found
+
+
+# --- control flow: the outcome of a body is carried along ---
+
+FALSE = Literal(False, "bool")
+LONGEST = 2**62  # steps of a loop whose number is not known
+
+
+def _checked_cond(eqn: Eqn, ranges: _Ranges) -> tuple[Eqn, Var | None]:
+    sides = {}
+    for name in ("then", "otherwise"):
+        body = eqn.attrs[name]
+        sides[name] = with_checks(body, ranges.given(body.params, eqn.inputs[1:]))
+    if not any(checked for _, checked in sides.values()):
+        return eqn, None
+    graphs = {
+        name: graph if checked else Graph(graph.params, graph.eqns, [*graph.results, FALSE])
+        for name, (graph, checked) in sides.items()
+    }
+    bad = Var(control.PREDICATE)
+    return Eqn("cond", eqn.inputs, [*eqn.outputs, bad], graphs), bad
+
+
+def _checked_loop(eqn: Eqn, ranges: _Ranges) -> tuple[Eqn, Var | None]:
+    """One more carry: an index was out of bounds. A ``while`` then ends, whatever it waits for."""
+    params, given = control.parameters(eqn), control.operands(eqn)
+    known = ranges.given(params.consts, given.consts)
+    if eqn.op == "for":
+        known[params.head[0]] = (0, max((eqn.attrs["length"] or LONGEST) - 1, 0))
+    body, checked = with_checks(eqn.attrs["body"], known)
+    if not checked:
+        return eqn, None
+    before, now, after = (Var(control.PREDICATE) for _ in range(3))
+    outcome = body.results[-1]
+    eqns = [*body.eqns, Eqn("or", [before, outcome], [now], {})]
+    results, outputs = control.results(eqn), control.outputs(eqn)
+    if eqn.op == "while":
+        well = Var(control.PREDICATE)
+        eqns += [Eqn("invert", [now], [well], {}), Eqn("and", [*results.head, well], [after], {})]
+        results.head = [after]
+    for roles, one in ((params, before), (given, FALSE), (results, now), (outputs, Var(now.type))):
+        roles.carry.append(one)
+    attrs = {**eqn.attrs, "body": Graph(params.all(), eqns, results.all())}
+    if eqn.op == "for":
+        attrs["carries"] += 1
+    return Eqn(eqn.op, given.all(), outputs.all(), attrs), outputs.carry[-1]
+
+
+CHECKED: dict[str, Callable[[Eqn, _Ranges], tuple[Eqn, Var | None]]] = {
+    "cond": _checked_cond,
+    "while": _checked_loop,
+    "for": _checked_loop,
+}
+
+
+# --- what an integer can be ---
 
 
 def _fits(bounds: Range, type_: ArrayType) -> bool:
@@ -105,6 +176,10 @@ def _iota(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
 
 def _position(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
     return 0, max(eqn.inputs[0].type.shape[eqn.attrs["axes"][0]] - 1, 0)
+
+
+def _sorted(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    return 0, max(eqn.output.type.shape[-1] - 1, 0)
 
 
 def _mod(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
@@ -155,13 +230,14 @@ def _extreme(pick: Callable[..., int]) -> Callable[..., Bounds]:
 
 
 _RULES: dict[str, Callable[[Eqn, Sequence[Bounds]], Bounds]] = {
-    **dict.fromkeys(("full", "broadcast", "reshape", "transpose", "slice", "take"), _first),
+    **dict.fromkeys(("full", "broadcast", "reshape", "transpose", "slice", "take", "sort"), _first),
     **dict.fromkeys(("update", "pad", "concatenate"), _union),
     **dict.fromkeys(("reduce_max", "reduce_min"), _first),
     "select": _select,
     "iota": _iota,
     "argmax": _position,
     "argmin": _position,
+    "argsort": _sorted,
     "mod": _mod,
     "add": _add,
     "sub": _sub,

@@ -26,5 +26,8 @@ def weight(eqn: Eqn) -> int:
 # A cost unit in nanoseconds, on one core of a current server CPU.
 UNIT_NS = 0.04
 
+# What a loop is taken for whose number of steps is known only when it runs.
+UNKNOWN_TRIPS = 100
+
 # Below this a fork and a join cost more than they gain.
 PARALLEL_NS = 24_000

@@ -43,14 +43,15 @@ _STORED_AS = {
 class Slot:
     """Where a materialised variable lives: an entry argument or a piece of the workspace.
 
-    ``place`` is ("argument", position) or ("workspace", None until memory is planned, then the byte
-    offset); ``strides`` are in elements, C order unless an argument says otherwise.
+    ``place`` is ("argument", position), ("workspace", None until memory is planned, then the byte
+    offset), or ("row", (slot, turn, bytes)) for the row of an array that a loop is at
+    (`jitops.lower.steps`); ``strides`` are in elements, C order unless an argument says otherwise.
     """
 
     __slots__ = ("type", "place", "strides")
 
     def __init__(
-        self, type: ArrayType, place: tuple[str, int | None], strides: Shape | None = None
+        self, type: ArrayType, place: tuple[str, Any], strides: Shape | None = None
     ) -> None:
         self.type = type
         self.place = place

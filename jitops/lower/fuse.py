@@ -16,9 +16,11 @@ from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import Shape, strides_of
 from jitops.lower.cost import CHEAP, weight
 from jitops.lower.index import Index, domain_index, flatten, key_of
+from jitops.lower.sorting import scratch_of
 from jitops.lower.sources import Read, reads
 
 REGIONS = ("update", "pad", "concatenate")
+ROOTS = ("reduce", "scan", "sort", "dot", "control")  # kinds
 
 # Rows are fused with what follows them only if they are many, or all of it is small.
 MIN_ROWS = 16
@@ -32,6 +34,7 @@ class Group:
 
     def __init__(self, outputs: Iterable[Var]) -> None:
         self.outputs = list(outputs)
+        self.scratch: list[Var] = []  # memory that the kernel needs while it runs
 
 
 class MapGroup(Group):
@@ -74,12 +77,14 @@ class RowGroup(Group):
 
 
 class RootGroup(Group):
-    """One equation with a kernel of its own: regions, scan, contraction."""
+    """One equation by itself: regions, scan, sort, contraction; or control flow."""
 
     def __init__(self, eqn: Eqn) -> None:
         super().__init__(eqn.outputs)
         self.kind = "regions" if eqn.op in REGIONS else PRIMITIVES[eqn.op].kind
         self.eqn = eqn
+        if self.kind == "sort":
+            self.scratch = scratch_of(eqn)
 
 
 class DotGroup(RootGroup):
@@ -99,7 +104,7 @@ def fuse(graph: Graph, outcome: Var | None = None) -> list[Group]:
 
 
 def is_root(eqn: Eqn) -> bool:
-    return PRIMITIVES[eqn.op].kind in ("reduce", "scan", "dot") or eqn.op in REGIONS
+    return PRIMITIVES[eqn.op].kind in ROOTS or eqn.op in REGIONS
 
 
 class _Fuser:
@@ -117,7 +122,7 @@ class _Fuser:
                 self._place_reduction(eqn)
             elif is_root(eqn):
                 kind = DotGroup if PRIMITIVES[eqn.op].kind == "dot" else RootGroup
-                self._open(kind(eqn), var)
+                self._open(kind(eqn), *eqn.outputs)
             elif var in self.stored:
                 self._place_map(var)
         return self.groups
@@ -249,6 +254,9 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
     stored: set[Var] = set()
     results = {a for a in graph.results if isinstance(a, Var)}
     for eqn in reversed(graph.eqns):
+        if PRIMITIVES[eqn.op].kind == "control":
+            stored.update(eqn.outputs, _operands(eqn))
+            continue
         var = eqn.outputs[0]
         places = demand.get(var, set())
         if var in results:

@@ -5,37 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jitops.graph.graph import Atom, Eqn, Graph, Var
-from jitops.graph.types import ArrayType, Shape
+from jitops.graph.types import Shape
 from jitops.lower.checks import with_checks
 from jitops.lower.contractions import DotKernel
-from jitops.lower.frame import Frame
+from jitops.lower.frame import Frame, Slot
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
-from jitops.lower.memory import Memory, place
+from jitops.lower.memory import Memory, Piece, place
+from jitops.lower.region import Region, copy
 from jitops.lower.scans import ScanKernel
-from jitops.lower.simplify import simplify
+from jitops.lower.simplify import own_results, simplify
+from jitops.lower.sorting import SortKernel
+from jitops.lower.steps import Step, cost, kernels
 
 
 class Lowered:
-    """Kernels in order, the bytes of workspace they share, and how many arguments the entry takes.
+    """What one call does, step by step, the bytes of workspace, and the entry's arguments.
 
-    ``checked``: byte `memory.OUTCOME` of the workspace is 1 after a call with an index out of
-    bounds.
+    ``steps``: kernels, and control flow around kernels (`jitops.lower.steps`). ``arguments``: how
+    many the entry takes. ``checked``: byte `memory.OUTCOME` of the workspace is 1 after a call with
+    an index out of bounds.
     """
 
-    __slots__ = ("kernels", "workspace", "arguments", "checked")
+    __slots__ = ("arguments", "checked", "steps", "workspace")
 
     def __init__(
-        self, kernels: Sequence[Kernel], workspace: int, arguments: int, checked: bool = False
+        self, steps: Sequence[Step], workspace: int, arguments: int, checked: bool = False
     ) -> None:
         self.checked = checked
-        self.kernels = tuple(kernels)
+        self.steps = tuple(steps)
         self.workspace = workspace
         self.arguments = arguments
 
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """All kernels, those of bodies once."""
+        return tuple(kernels(self.steps))
+
     def cost(self) -> float:
         """Cost units of one call."""
-        return sum(kernel.cost() for kernel in self.kernels)
+        return cost(self.steps)
 
 
 def lower(
@@ -54,34 +63,51 @@ def lower(
     graph = own_results(simplify(graph, vector_bits))
     outcome = graph.results[-1] if checked else None
     graph = Graph(graph.params, graph.eqns, graph.results[:-1]) if checked else graph
-    new_values = {graph.params[p]: graph.results[r] for p, r in written.items()}
-    groups = fuse(graph, outcome)  # type: ignore[arg-type]
-    memory = place(graph, groups, strides, new_values, outcome)  # type: ignore[arg-type]
-    definitions = graph.definitions()
-    kernels: list[Kernel] = []
-    for group in groups:
-        if isinstance(group, DotGroup):
-            kernels.append(_contraction(group, definitions, memory, vector_bits))
-        else:
-            kernels.extend(_kernels(group, definitions, memory))
-    for new, param in memory.copies:
-        kernels.append(_copy(definitions, memory, param, new))
-    fresh = len(graph.results) - len(written)
-    return Lowered(kernels, memory.workspace, len(graph.params) + fresh, checked)
+    fresh = [r.type for n, r in enumerate(graph.results) if n not in written.values()]
+    types = [*(p.type for p in graph.params), *fresh]
+    layouts = [*strides, *[None] * len(fresh)]
+    given = [Slot(t, ("argument", n), s) for n, (t, s) in enumerate(zip(types, layouts))]
+    lowering = Lowering(vector_bits)
+    steps = lowering.steps(graph, given, written, outcome)  # type: ignore[arg-type]
+    return Lowered(steps, lowering.workspace, len(given), checked)
 
 
-def own_results(graph: Graph) -> Graph:
-    """Make the results distinct outputs of equations, by copies where they are not."""
-    eqns, results = list(graph.eqns), []
-    seen: set[Atom] = set(graph.params)
-    for atom in graph.results:
-        if not isinstance(atom, Var) or atom in seen:
-            copy = Var(ArrayType(atom.type.shape, atom.type.dtype))
-            eqns.append(Eqn("cast", [atom], [copy], {"dtype": atom.type.dtype.name}))
-            atom = copy
-        seen.add(atom)
-        results.append(atom)
-    return Graph(graph.params, eqns, results)
+class Lowering:
+    """Lowers graphs that share one workspace: a graph, and those that its equations hold."""
+
+    def __init__(self, vector_bits: int) -> None:
+        self.vector_bits = vector_bits
+        self.workspace = 0
+
+    def steps(
+        self,
+        graph: Graph,
+        given: Sequence[Slot],
+        written: Mapping[int, int],
+        outcome: Var | None = None,
+        busy: Sequence[Piece] = (),
+    ) -> list[Step]:
+        """The steps of a simplified graph whose results are outputs of its equations.
+
+        ``given``: the slots of the parameters and of the fresh results. ``busy``: pieces of the
+        workspace that are not this graph's.
+        """
+        new_values = {graph.params[p]: graph.results[r] for p, r in written.items()}
+        groups = fuse(graph, outcome)
+        memory = place(graph, groups, given, new_values, outcome, busy)  # type: ignore[arg-type]
+        self.workspace = max(self.workspace, memory.workspace)
+        definitions = graph.definitions()
+        steps: list[Step] = []
+        for n, group in enumerate(groups):
+            if isinstance(group, DotGroup):
+                steps.append(_contraction(group, definitions, memory, self.vector_bits))
+            elif isinstance(group, RootGroup) and group.kind == "control":
+                steps.extend(Region(self, group.eqn, definitions, memory, memory.busy(n)).steps())
+            else:
+                steps.extend(_kernels(group, definitions, memory))
+        for new, param in memory.copies:
+            steps.append(copy(definitions, memory, memory.slots[param], new))
+        return steps
 
 
 def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> list[Kernel]:
@@ -97,7 +123,11 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
     assert isinstance(group, RootGroup)
     if group.kind == "regions":
         return _regions(group.eqn, definitions, memory)
-    return [ScanKernel(_frame(definitions, memory, group.outputs), group.eqn, memory.slots)]
+    frame = _frame(definitions, memory, group.outputs)
+    if group.kind == "sort":
+        scratch = [memory.slots[v] for v in group.scratch]
+        return [SortKernel(frame, group.eqn, memory.slots, scratch)]
+    return [ScanKernel(frame, group.eqn, memory.slots)]
 
 
 def _frame(definitions: Mapping[Var, Eqn], memory: Memory, own: Sequence[Var]) -> Frame:
@@ -111,11 +141,6 @@ def _contraction(
     frame = _frame(definitions, memory, group.outputs)
     stores = [Store(memory.slots[v], v) for v in group.outputs if v in memory.needed]
     return DotKernel(frame, group.eqn, stores, vector_bits)
-
-
-def _copy(definitions: Mapping[Var, Eqn], memory: Memory, target: Var, source: Atom) -> MapKernel:
-    frame = Frame(definitions, memory.slots)
-    return MapKernel(frame, target.type.shape, [Store(memory.slots[target], source)])
 
 
 def _regions(eqn: Eqn, definitions: Mapping[Var, Eqn], memory: Memory) -> list[Kernel]:

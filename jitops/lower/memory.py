@@ -7,16 +7,19 @@ in the workspace shares memory with what is dead by then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from jitops.graph.graph import Atom, Graph, Var
-from jitops.graph.types import Shape
+from jitops.graph import control
+from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.lower.frame import Slot
 from jitops.lower.fuse import Group, MapGroup, RootGroup, RowGroup
 from jitops.lower.index import domain_index, key_of
 from jitops.lower.sources import reads
 
 ALIGNMENT = 64
+
+Piece = tuple[int, int]  # of the workspace: offset and end
+
 OUTCOME = 8  # where in the workspace the caller finds whether an index was out of bounds
 
 
@@ -29,22 +32,28 @@ class Memory:
         self.copies: list[tuple[Var, Var]] = []
         self.needed: set[Var] = set()  # results, and what some kernel reads from memory
         self.workspace = 0
+        self.taken: list[tuple[int, int, int, int]] = []  # offset, end, first and last group
+
+    def busy(self, group: int) -> list[Piece]:
+        """The pieces of the workspace that are in use while a group runs: offset and end."""
+        return sorted((start, end) for start, end, a, b in self.taken if a <= group <= b)
 
 
 def place(
     graph: Graph,
     groups: Sequence[Group],
-    strides: Sequence[Shape | None],
+    given: Sequence[Slot],
     written: Mapping[Var, Var],
     outcome: Var | None = None,
+    busy: Sequence[Piece] = (),
 ) -> Memory:
     """Slots for parameters, results and intermediates.
 
-    ``strides`` are the parameters' element strides (None: C order); ``written`` maps a parameter to
-    the variable holding its new value. The other results are fresh outputs, in order. ``outcome``
-    stays in the workspace.
+    ``written`` maps a parameter to the variable holding its new value; the other results are fresh.
+    ``given``: the slots of the parameters, then those of the fresh results, in order. ``outcome``
+    stays in the workspace, of which the pieces ``busy`` (offset and end) belong to others.
     """
-    return _Placer(graph, groups, strides, written, outcome).run()
+    return _Placer(graph, groups, given, written, outcome, busy).run()
 
 
 class _Placer:
@@ -52,14 +61,16 @@ class _Placer:
         self,
         graph: Graph,
         groups: Sequence[Group],
-        strides: Sequence[Shape | None],
+        given: Sequence[Slot],
         written: Mapping[Var, Var],
         outcome: Var | None,
+        busy: Sequence[Piece],
     ) -> None:
         self.outcome = outcome
+        self.given = given
+        self.busy = busy
         self.graph = graph
         self.groups = groups
-        self.strides = strides
         self.written = written
         self.definitions = graph.definitions()
         self.stored = {var for group in groups for var in group.outputs}
@@ -116,13 +127,8 @@ class _Placer:
         results = {a for a in self.graph.results if isinstance(a, Var)}
         params = set(self.graph.params)
         allowed = {self._chain_start(new): new for new in self.written.values()}
-        for group in self.groups:
-            if not (isinstance(group, RootGroup) and group.eqn.op == "update"):
-                continue
-            base, var = group.eqn.inputs[0], group.eqn.output
-            if not isinstance(base, Var) or (base not in self.home and base not in params):
-                continue
-            if base is group.eqn.inputs[1]:  # its elements move within the array
+        for base, var in self._replacements():
+            if base not in self.home and base not in params:
                 continue
             if base in params and self.written.get(base) is not allowed.get(base, base):
                 continue
@@ -134,11 +140,16 @@ class _Placer:
             self.owner[var] = base
             self.memory.in_place.add(var)
 
+    def _replacements(self) -> Iterator[tuple[Var, Var]]:
+        """Pairs of which the second may take the first's memory, if that is dead by then."""
+        for group in self.groups:
+            yield from replaced(group.eqn) if isinstance(group, RootGroup) else ()
+
     def _chain_start(self, var: Var) -> Var:
         """The variable from which a chain of updates leads to ``var``."""
-        while var in self.definitions and self.definitions[var].op == "update":
-            base = self.definitions[var].inputs[0]
-            if not isinstance(base, Var):
+        while var in self.definitions:
+            base = {new: old for old, new in replaced(self.definitions[var])}.get(var)
+            if base is None:
                 break
             var = base
         return var
@@ -173,16 +184,14 @@ class _Placer:
 
     def _arguments(self) -> None:
         slots = self.memory.slots
-        for n, (param, strides) in enumerate(zip(self.graph.params, self.strides)):
-            slots[param] = Slot(param.type, ("argument", n), strides)
-        position = len(self.graph.params)
+        fresh = iter(self.given[len(self.graph.params) :])
+        slots.update(zip(self.graph.params, self.given))
         new_values = set(self.written.values())
         for atom in self.graph.results:
             assert isinstance(atom, Var)
             if atom in new_values:
                 continue
-            self._own(atom, Slot(atom.type, ("argument", position)))
-            position += 1
+            self._own(atom, next(fresh))
         for var in self.owner:
             if self.root(var) in slots:
                 slots[var] = slots[self.root(var)]
@@ -204,20 +213,23 @@ class _Placer:
             span = lifetimes.setdefault(root, [self.home[var], self.home[var]])
             span[0] = min(span[0], self.home[var])
             span[1] = max(span[1], self.home[var], self.last_read.get(var, -1))
+        for number, group in enumerate(self.groups):
+            lifetimes.update({var: [number, number] for var in group.scratch})
         for new, _ in self.memory.copies:
             if self.root(new) in lifetimes:
                 lifetimes[self.root(new)][1] = len(self.groups)
-        taken: list[tuple[int, int, int]] = []  # offset, end, last group that needs it
+        end_of_time = len(self.groups)
+        taken = [(*piece, end_of_time) for piece in self.busy]  # offset, end, last group
         if self._several_kernels():
-            taken.append(
-                (0, ALIGNMENT, len(self.groups))
-            )  # the scratch of barriers between kernels
+            taken.insert(0, (0, ALIGNMENT, end_of_time))  # the scratch of barriers between kernels
             self.memory.workspace = ALIGNMENT
+        self.memory.taken = [(start, end, 0, last) for start, end, last in taken]
         for var, (first, last) in sorted(lifetimes.items(), key=lambda item: item[1]):
             taken = [t for t in taken if t[2] >= first]
             size = -(-max(var.type.nbytes, 1) // ALIGNMENT) * ALIGNMENT
-            offset = _first_gap(taken, size)
+            offset = first_gap([(start, end) for start, end, _ in taken], size)
             taken = sorted([*taken, (offset, offset + size, last)])
+            self.memory.taken.append((offset, offset + size, first, last))
             self.memory.slots[var] = Slot(var.type, ("workspace", offset))
             self.memory.workspace = max(self.memory.workspace, offset + size)
         for var in self.stored:
@@ -233,9 +245,22 @@ class _Placer:
         )
 
 
-def _first_gap(taken: Sequence[tuple[int, int, int]], size: int) -> int:
+def replaced(eqn: Eqn) -> list[tuple[Var, Var]]:
+    """Pairs of an operand and the output that is the operand with new contents."""
+    if eqn.op == "update":
+        pairs = [(eqn.inputs[0], eqn.output)]
+    elif eqn.op in ("while", "for"):
+        pairs = list(zip(control.operands(eqn).carry, control.outputs(eqn).carry))
+    else:
+        return []
+    # An operand that is read in another role, too, has to stay as it is.
+    return [(a, b) for a, b in pairs if isinstance(a, Var) and eqn.inputs.count(a) == 1]
+
+
+def first_gap(taken: Sequence[Piece], size: int) -> int:
+    """The first offset where this many bytes are free, among pieces in order."""
     offset = 0
-    for start, end, _ in taken:
+    for start, end in taken:
         if start - offset >= size:
             break
         offset = max(offset, end)

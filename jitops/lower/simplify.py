@@ -14,7 +14,9 @@ import numpy as np
 from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import JOINS, PRIMITIVES
+from jitops.graph.types import ArrayType
 from jitops.lower.contractions import panel_form
+from jitops.lower.nested import nested
 
 Emit = Callable[..., Var]
 
@@ -23,10 +25,25 @@ def simplify(graph: Graph, vector_bits: int = 256) -> Graph:
     """All passes, in order; ``vector_bits`` is the width of the target's vector registers."""
     graph = live(graph)
     graph = rewrite(graph, FORWARD)
+    graph = nested(graph, lambda body: simplify(body, vector_bits))
     graph = rewrite(graph, {"dot": lambda eqn, builder: panel_form(eqn, builder, vector_bits)})
     graph = rewrite(graph, EXPAND)
     graph = merge_equal(graph)
     return live(graph)
+
+
+def own_results(graph: Graph) -> Graph:
+    """Make the results distinct outputs of equations, by copies where they are not."""
+    eqns, results = list(graph.eqns), []
+    seen: set[Atom] = set(graph.params)
+    for atom in graph.results:
+        if not isinstance(atom, Var) or atom in seen:
+            copy = Var(ArrayType(atom.type.shape, atom.type.dtype))
+            eqns.append(Eqn("cast", [atom], [copy], {"dtype": atom.type.dtype.name}))
+            atom = copy
+        seen.add(atom)
+        results.append(atom)
+    return Graph(graph.params, eqns, results)
 
 
 Rule = Callable[[Eqn, "Builder"], "Atom | None"]
@@ -46,8 +63,8 @@ class Builder:
 
     def append(self, eqn: Eqn) -> Var:
         self.eqns.append(eqn)
-        self.definitions[eqn.output] = eqn
-        return eqn.output
+        self.definitions.update(dict.fromkeys(eqn.outputs, eqn))
+        return eqn.outputs[0]
 
     def definition(self, atom: Atom) -> Eqn | None:
         return self.definitions.get(atom) if isinstance(atom, Var) else None
@@ -103,19 +120,20 @@ def merge_equal(graph: Graph) -> Graph:
     """Compute equal equations once."""
     builder = Builder()
     renamed: dict[Var, Var] = {}
-    seen: dict[Any, Var] = {}
+    seen: dict[Any, Eqn] = {}
     for eqn in graph.eqns:
         inputs = [renamed.get(a, a) if isinstance(a, Var) else a for a in eqn.inputs]
         key = (
             eqn.op,
             tuple(a if isinstance(a, Var) else str(a) for a in inputs),
             tuple(sorted((k, str(v)) for k, v in eqn.attrs.items())),
-            eqn.output.type,
+            tuple(v.type for v in eqn.outputs),
         )
         if key in seen:
-            renamed[eqn.output] = seen[key]
+            renamed.update(zip(eqn.outputs, seen[key].outputs))
             continue
-        seen[key] = builder.append(Eqn(eqn.op, inputs, eqn.outputs, eqn.attrs))
+        seen[key] = Eqn(eqn.op, inputs, eqn.outputs, eqn.attrs)
+        builder.append(seen[key])
     results = [renamed.get(a, a) if isinstance(a, Var) else a for a in graph.results]
     return Graph(graph.params, builder.eqns, results)
 

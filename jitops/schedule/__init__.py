@@ -10,10 +10,11 @@ from jitops.schedule.elementwise import elementwise
 from jitops.schedule.matmul import matmul
 from jitops.schedule.rows import rows_inner, rows_outer
 from jitops.schedule.scan import scan
+from jitops.schedule.sort import sort
 
 Rule = Callable[[Kernel], "Scope | None"]
 
-RULES: tuple[Rule, ...] = (matmul, rows_inner, rows_outer, scan, elementwise)
+RULES: tuple[Rule, ...] = (matmul, rows_inner, rows_outer, scan, sort, elementwise)
 
 
 def schedule(kernel: Kernel) -> Scope:

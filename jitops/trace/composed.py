@@ -162,21 +162,6 @@ def interp(
     return out[()] if not at.ndim else out
 
 
-def searchsorted(t: Any, a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
-    """By comparing with every element: n comparisons for each value."""
-    if sorter is not None:
-        raise unsupported("np.searchsorted with sorter= is not supported in a traced function")
-    x, y = t.array(a), t.array(v)
-    less = np.less if side == "left" else np.less_equal
-    out = np.sum(less(x, y[..., None]), axis=-1)
-    return out[()] if not y.ndim else out
-
-
-def digitize(t: Any, x: Any, bins: Any, right: bool = False) -> Any:
-    """For increasing bins."""
-    return searchsorted(t, bins, x, "left" if right else "right")
-
-
 def _windows(t: Any, a: Tracer, v: Tracer) -> Any:
     """The full correlation of the longer a with the shorter v."""
     n, m = a.size, v.size
@@ -455,8 +440,6 @@ TABLE: dict[str, Rule] = {
     "select": select,
     "choose": choose,
     "interp": interp,
-    "searchsorted": searchsorted,
-    "digitize": digitize,
     "convolve": convolve,
     "correlate": correlate,
     "pad": pad,

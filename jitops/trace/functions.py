@@ -35,9 +35,12 @@ ROOMS = {
         column_stack take repeat tile roll tril triu
     """,
     "composed": """
-        copyto putmask fill_diagonal put where clip round around select choose interp searchsorted
-        digitize convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
+        copyto putmask fill_diagonal put where clip round around select choose interp
+        convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
         piecewise meshgrid kron block cross linalg.cross compress
+    """,
+    "ordering": """
+        sort argsort partition argpartition lexsort sort_complex searchsorted digitize
     """,
     "linalg": """
         dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
@@ -60,8 +63,6 @@ ROOMS = {
 HOME: dict[str, str] = {name: module for module, names in ROOMS.items() for name in names.split()}
 
 HINTS: dict[str, str] = {
-    "sort": "Sorting is not compiled yet: sort outside the op and pass the result.",
-    "argsort": "Sorting is not compiled yet: sort outside the op and pass the result.",
     "median": "Sorting is not compiled yet: compute the median outside the op.",
     "percentile": "Sorting is not compiled yet: compute it outside the op.",
     "quantile": "Sorting is not compiled yet: compute it outside the op.",

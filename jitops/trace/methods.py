@@ -112,8 +112,13 @@ def _setflags(x: Tracer, **_: Any) -> None:
     return None
 
 
-def _sorted(x: Tracer, *args: Any, **kwargs: Any) -> None:
-    x[...] = np.sort(x, *args, **kwargs)
+def _in_place(name: str) -> Method:
+    def run(x: Tracer, *args: Any, **kwargs: Any) -> None:
+        if x.scalar:
+            raise TypeError(f"a NumPy scalar cannot be changed by {name}()")
+        x[...] = getattr(np, name)(x, *args, **kwargs)
+
+    return run
 
 
 class Flat:
@@ -185,6 +190,7 @@ NAMES = [
     "nonzero",
     "searchsorted",
     "argsort",
+    "argpartition",
     "put",
 ]
 
@@ -203,7 +209,8 @@ METHODS: dict[str, Method] = {
     "conjugate": _conj,
     "view": _view,
     "setflags": _setflags,
-    "sort": _sorted,
+    "sort": _in_place("sort"),
+    "partition": _in_place("partition"),
     "__array_wrap__": lambda x, array, *_: array,
 }
 
@@ -212,7 +219,6 @@ WAY_OUT = {
     "tobytes": "Do this outside of the op.",
     "resize": "Use np.pad, np.tile or a slice: shapes are fixed in the op.",
     "byteswap": "Do this outside of the op.",
-    "partition": "Use np.sort outside of the op.",
 }
 
 

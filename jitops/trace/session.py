@@ -45,7 +45,7 @@ class Param:
 class Trace(Recorder):
     """The state of tracing one call; the tracers refer to it."""
 
-    __slots__ = ("captured", "done", "globals_named", "leaves", "params", "rebound")
+    __slots__ = ("captured", "done", "globals_named", "leaves", "params", "rebound", "scope")
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +54,7 @@ class Trace(Recorder):
         self.captured: dict[int, tuple[Any, Tracer]] = {}
         self.globals_named: dict[int, str] = {}
         self.rebound: dict[int, Any] = {}
+        self.scope: Any = None  # the body of control flow being traced (`jitops.trace.scope`)
         self.done = False
 
     # --- parameters -----------------------------------------------------------------------------
@@ -287,6 +288,8 @@ class Trace(Recorder):
     def _assign_known(target: Tracer, value: Any) -> bool:
         """Write a known value into a known array, so that it stays known."""
         if type(value) is Weak or not target.writable() or target.scalar:
+            return False
+        if target.cell.scope is not target.session.scope:
             return False
         place = target.known()
         content = value.known() if type(value) is Tracer else value

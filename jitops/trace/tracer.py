@@ -8,7 +8,7 @@ Python may branch on it and index with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,9 +26,10 @@ class Cell:
 
     name: the argument's or global's name, for messages.  origin: "fresh", "leaf" or "captured".
     strides: in bytes, when NumPy's array would not be in C order.  version: counts the writes.
+    scope: the body of control flow that made it (`jitops.trace.scope`); None: the function itself.
     """
 
-    __slots__ = ("atom", "known", "name", "origin", "recipe", "strides", "version")
+    __slots__ = ("atom", "known", "name", "origin", "recipe", "scope", "strides", "version")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Cell:
         self.name = name
         self.strides = strides
         self.version = 0
+        self.scope: Any = None
 
     def touched(self) -> None:
         """Refuse a write to a captured array; count the others."""
@@ -99,6 +101,8 @@ class Tracer:
         self.leaves = leaves  # weak int arguments that alone decide the value
         self._atom: Atom | None = None
         self._version = -1
+        if parent is None and view is None and trace.scope is not None:
+            cell.scope = cell.scope or trace.scope
 
     # --- content --------------------------------------------------------------------------------
 
@@ -114,12 +118,26 @@ class Tracer:
     def read(self) -> Atom:
         """The present content, as an atom."""
         cell = self.cell
+        if cell.scope is not None and cell.scope.done:
+            raise unsupported(
+                f"a traced {self.type} was kept from the body of a loop or a branch",
+                "Return it from the body: nothing else leaves it.",
+            )
         if self.parent is None and cell.atom is not None:
             return cell.atom
         if self._version != cell.version or self._atom is None:
             self._atom = self._compute()
             self._version = cell.version
+            if self.session.scope is not None:
+                self.session.scope.caches.append(self)
         return self._atom
+
+    def forget(self, atoms: Container[Atom]) -> None:
+        """Drop a cached content that is one of these atoms."""
+        if self._atom in atoms:
+            self._atom, self._version = None, -1
+        if self.cell.recipe is not None and self.cell.atom in atoms:
+            self.cell.atom = None
 
     def _compute(self) -> Atom:
         cell = self.cell
@@ -138,11 +156,19 @@ class Tracer:
         if self.scalar or not self.writable():
             raise ValueError("assignment destination is read-only")
         if self.parent is None:
+            if self.cell.scope is not self.session.scope:
+                self._outer_write()
             self.cell.touched()
             self.cell.atom, self.cell.known = new, None
         else:
             assert self.lens is not None
             self.parent.write(self.lens.write(self.session, self.parent.read(), new))
+
+    def _outer_write(self) -> None:
+        if self.session.scope is None:
+            self.read()  # says that the array was kept from a body
+        else:
+            self.session.scope.writes(self)
 
     def writable(self) -> bool:
         """Whether NumPy would let this view be written."""

@@ -84,7 +84,7 @@ class Results:
         return self._out(x.read(), "scalar" if x.scalar else "array")
 
     def _number(self, x: Weak) -> tuple[Any, ...]:
-        if x.pytype is int:
+        if x.pytype is int and x.leaves:
             x.static("the result")
         return self._out(x.atom, "scalar")
 

@@ -61,9 +61,12 @@ class Weak:
 
     def static(self, use: str) -> Any:
         """Raise: a retrace with a static value for an int, an error for the others."""
-        if self.pytype is int:
+        if self.pytype is int and self.leaves:
             raise NeedsStatic(self.leaves)
-        raise branch(f"Python {self.pytype.__name__}", use, argument=self.name)
+        what = f"Python {self.pytype.__name__}"
+        if not self.leaves:
+            raise branch(f"{what} {self.name}".rstrip(), use)
+        raise branch(what, use, argument=self.name)
 
     @property
     def real(self) -> Any:
@@ -129,7 +132,7 @@ class Weak:
 
 def narrowed(x: Weak) -> Interval:
     """The interval of an int operand of arithmetic; an argument's is narrowed on first use."""
-    if x.interval == INT64_RANGE:
+    if x.interval == INT64_RANGE and x.leaves:
         lo, hi = DERIVED_RANGE
         if not lo <= x.value <= hi:
             raise NeedsStatic(x.leaves)
@@ -178,10 +181,16 @@ def _int_arithmetic(f: Any, op: str, a: Any, b: Any) -> Any:
     elif op in ("floordiv", "mod") and type(b) is not Weak and int(b) != 0:
         limit = max(map(abs, bounds[0])) if op == "floordiv" else abs(int(b))
         interval = (-limit, limit)
+    elif leaves:
+        raise NeedsStatic(leaves)
+    elif op == "pow":
+        return (a if type(a) is Weak else b).static("a power of ints")
     else:
-        raise NeedsStatic(leaves)
+        interval = INT64_RANGE
     if interval[0] < INT64_RANGE[0] or interval[1] > INT64_RANGE[1]:
-        raise NeedsStatic(leaves)
+        if leaves:
+            raise NeedsStatic(leaves)
+        interval = INT64_RANGE  # what a loop carries is an int64, and wraps as NumPy's do
     out = f.emit(op, as_atom(f, a, int), as_atom(f, b, int))
     return Weak(f, out, int, leaves, interval)
 

@@ -24,6 +24,7 @@ from jitops.codegen.relocations import MACHINES
 from jitops.codegen.target import features_of_cpu, tvm_target
 from jitops.errors import CompileError
 from jitops.lower.lowering import lower
+from jitops.lower.steps import each
 from jitops.schedule import schedule
 from jitops.trace import trace
 
@@ -42,7 +43,7 @@ def objects_of(function: Callable[[Any], Any], x: Any, cpu: str | None = None) -
         machine = {"arch": arch, "name": name, "features": features, "vector_bits": 128}
     traced = trace(function, (x,), {}, frozenset())
     lowered = lower(traced.graph, [None], traced.mutated, machine["vector_bits"])
-    loops = [(kernel.frame, schedule(kernel)) for kernel in lowered.kernels]
+    loops = each(lowered.steps, lambda kernel: (kernel.frame, schedule(kernel)))
     target = tvm_target(machine)
     return compile_module(build_module(loops, lowered.arguments, target), target)
 

@@ -19,6 +19,7 @@ from jitops.graph.types import ArrayType
 from jitops.graph.verify import verify
 from jitops.lower.lowering import lower
 from jitops.lower.memory import OUTCOME
+from jitops.lower.steps import each
 from jitops.process import RUNTIME
 from jitops.schedule import schedule
 
@@ -60,7 +61,7 @@ class Compiled:
         strides = list(layouts or [None] * len(graph.params))
         lowered = lower(graph, strides, self.written)
         self.kernels = [kernel.kind for kernel in lowered.kernels]
-        loops = [(kernel.frame, schedule(kernel)) for kernel in lowered.kernels]
+        loops = each(lowered.steps, lambda kernel: (kernel.frame, schedule(kernel)))
         target = tvm_target(RUNTIME.cpu)
         module = build_module(loops, lowered.arguments, target)
         self.workspace = lowered.workspace

@@ -285,6 +285,10 @@ class _Writer:
             axis = self.draw(st.integers(0, x.type.ndim - 1))
             self.emit("cumsum", x, axis=axis, reverse=self.draw(st.booleans()))
 
+    def _sort(self, x: Var) -> None:
+        if x.type.ndim and x.type.dtype.kind != "c":
+            self.emit(self.pick(("sort", "argsort")), x)
+
     # --- the end ---
 
     def finish(self) -> Program:

@@ -1,0 +1,236 @@
+"""Control flow on values: `cond`, `while_loop`, `fori_loop` and `scan`.
+
+On plain arrays they run as the Python that their docstrings show. Inside a `jitops.jitop` they
+become branches and loops of the compiled code, whose bodies are compiled once, however often they
+run. What a loop carries keeps its tree, shapes and dtypes from step to step.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitops.errors import ArgumentError
+from jitops.trace.functions import room
+from jitops.trace.intercept import ACTIVE
+
+__all__ = ["cond", "fori_loop", "scan", "while_loop"]
+
+
+def cond(
+    pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any
+) -> Any:
+    """``true_fn(*operands) if pred else false_fn(*operands)``; only one of the two runs.
+
+    pred: a bool or a number, or an array of one element.
+    true_fn, false_fn: give trees (tuples, lists, dicts) of the same structure, shapes and dtypes;
+        a Python number fits any dtype of its kind. They may write to arrays in place. What they
+        return is fresh: never an operand itself.
+
+    Raises UnsupportedError, inside an op, where the two return different types.
+    """
+    trace = ACTIVE.get()
+    if trace is not None:
+        return room("control").cond(trace, pred, true_fn, false_fn, operands)
+    return _apart(true_fn(*operands) if pred else false_fn(*operands), operands)
+
+
+def while_loop(
+    cond_fn: Callable[[Any], Any], body_fn: Callable[[Any], Any], init: Any
+) -> Any:
+    """Carry a value through ``body_fn`` for as long as ``cond_fn`` of it is true.
+
+        carry = init
+        while cond_fn(carry):
+            carry = body_fn(carry)
+        return carry
+
+    init: a tree (tuples, lists, dicts) of arrays and numbers. body_fn returns the same tree, with
+    the same shapes and dtypes; a Python number takes the dtype that the body gives it. The loop
+    owns what it carries: writing to it in place does not change ``init``.
+
+    Raises UnsupportedError and ShapeError, which name the part of the carry that changes its type.
+    """
+    trace = ACTIVE.get()
+    if trace is not None:
+        return room("control").while_loop(trace, cond_fn, body_fn, init)
+    steps = _Steps("while_loop", body_fn, init)
+    while cond_fn(steps.carry):
+        steps.take(body_fn(steps.carry))
+    return steps.carry
+
+
+def fori_loop(
+    lower: Any, upper: Any, body_fn: Callable[[Any, Any], Any], init: Any
+) -> Any:
+    """Carry a value through a counted loop.
+
+        carry = init
+        for i in range(lower, upper):
+            carry = body_fn(i, carry)
+        return carry
+
+    lower, upper: ints; inside an op they may be values of the call. init and body_fn: as those of
+    `while_loop`; i is a Python int.
+    """
+    trace = ACTIVE.get()
+    if trace is not None:
+        return room("control").fori_loop(trace, lower, upper, body_fn, init)
+    steps = _Steps("fori_loop", body_fn, init)
+    for i in range(lower, upper):
+        steps.take(body_fn(i, steps.carry))
+    return steps.carry
+
+
+def scan(
+    f: Callable[[Any, Any], Any],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """Carry a value along the rows of arrays, and stack what each step gives.
+
+        carry, ys = init, []
+        for x in xs:
+            carry, y = f(carry, x)
+            ys.append(y)
+        return carry, np.stack(ys)
+
+    init, f: as init and body_fn of `while_loop`. xs: a tree of arrays that agree in their first
+    axis, or None; f gets the tree of their rows. The ys are a tree of arrays, stacked leaf by leaf
+    (None stays None). length: the number of steps, needed where xs is None. reverse: from the last
+    row to the first; ys[n] still belongs to xs[n].
+
+    Raises ArgumentError where the number of steps is not clear.
+    """
+    trace = ACTIVE.get()
+    steps = _length(xs, length)
+    if trace is not None:
+        return room("control").scan(trace, f, init, xs, steps, reverse)  # type: ignore[no-any-return]
+    return _scan(f, init, xs, steps, reverse)
+
+
+def _length(xs: Any, length: int | None) -> int:
+    tree = room("carry").Tree(xs, "xs")
+    rows = {}
+    for name, x in zip(tree.names, tree.values):
+        if not getattr(x, "shape", ()):
+            raise ArgumentError(
+                f"scan: {name} has no rows", found=repr(x), accepted="arrays of one axis or more"
+            )
+        rows[name] = x.shape[0]
+    found = {*rows.values(), *([] if length is None else [length])}
+    if len(found) == 1 and min(found) >= 0:
+        return int(found.pop())
+    raise ArgumentError(
+        "scan: the number of steps is not clear",
+        found=", ".join(f"{name} has {n} rows" for name, n in rows.items()) or f"length={length}",
+        accepted="xs of equal length, or xs=None and a length",
+    )
+
+
+# --- on plain arrays ---
+
+
+class _Steps:
+    """A carry that keeps its types: Python numbers settle in the first step."""
+
+    def __init__(self, name: str, body: Callable[..., Any], init: Any) -> None:
+        self._carry = room("carry")
+        self._name = name
+        self._body = body
+        self._tree = self._carry.Tree(init, "carry")
+        self.carry = self._tree.build([_copy(x) for x in self._tree.values])
+
+    def take(self, new: Any) -> None:
+        """The carry after a step."""
+        out = self._carry.Tree(new, "carry", self._tree.structure)
+        if out.leaves != self._tree.leaves or out.structure != self._tree.structure:
+            leaves = self._carry.carried(self._tree, out, self._name, self._body)
+            out.values = [_as(x, leaf) for x, leaf in zip(out.values, leaves)]
+            out.leaves = leaves
+            new = out.build(out.values)
+        self._tree, self.carry = out, new
+
+
+def _copy(x: Any) -> Any:
+    return np.array(x, order="C") if type(x) is np.ndarray else x
+
+
+def _as(x: Any, leaf: Any) -> Any:
+    """A Python number in the dtype that the others have."""
+    if leaf.kind == "scalar" and isinstance(x, (bool, int, float, complex, np.ndarray)):
+        return np.asarray(x).astype(leaf.type.dtype)[()]
+    return x
+
+
+def _apart(result: Any, operands: Sequence[Any]) -> Any:
+    """The result, with arrays of its own where it may be an operand."""
+    carry = room("carry")
+    given = [x for x in carry.Tree(tuple(operands), "operands").values if type(x) is np.ndarray]
+    tree = carry.Tree(result, "the result")
+
+    def fresh(x: Any) -> Any:
+        shared = type(x) is np.ndarray and any(np.may_share_memory(x, g) for g in given)
+        return _copy(x) if shared else x
+
+    return tree.build([fresh(x) for x in tree.values]) if given else result
+
+
+def _scan(f: Any, init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
+    rows = room("carry").Tree(xs, "xs")
+    if not length:
+        return _no_steps(f, init, rows)
+    steps = _Steps("scan", f, init)
+    ys: list[Any] = [None] * length
+    for n in range(length)[:: -1 if reverse else 1]:
+        x = rows.build([_copy(x[n]) for x in rows.values])
+        carry, ys[n] = room("control").pair(f(steps.carry, x), f)
+        steps.take(carry)
+    return steps.carry, _stacked(ys)
+
+
+def _stacked(ys: Sequence[Any]) -> Any:
+    trees = [room("carry").Tree(y, "y") for y in ys]
+    first = trees[0]
+    for tree in trees:
+        if tree.structure != first.structure:
+            room("carry").agreed(first, tree, "scan: y", (_scan, _scan))
+    return first.build([_stack(column) for column in zip(*(tree.values for tree in trees))])
+
+
+def _stack(column: Sequence[Any]) -> Any:
+    module = type(column[0]).__module__.partition(".")[0]
+    stack = getattr(sys.modules.get(module), "stack", np.stack)
+    return stack(column)
+
+
+def _no_steps(f: Any, init: Any, rows: Any) -> tuple[Any, Any]:
+    """Without a step, tracing one tells what the ys would be."""
+    from jitops.graph.types import Spec
+    from jitops.trace import trace
+
+    carry = room("carry")
+    specs = rows.build([Spec(x.shape[1:], x.dtype) for x in rows.values])
+    kept = carry.Tree(init, "carry")
+    traced = trace(lambda c, x: f(c, x)[1], (init, specs), {})
+    ys = _empty(traced.result, traced.graph)
+    return kept.build([_copy(x) for x in kept.values]), ys
+
+
+def _empty(tree: Any, graph: Any) -> Any:
+    """Arrays of no rows for a traced result."""
+    kind, *rest = tree
+    if kind == "out":
+        type_ = graph.results[rest[0]].type
+        return np.empty((0, *type_.shape), type_.dtype)
+    if kind == "const":
+        return rest[0] if rest[0] is None else np.empty((0,), np.asarray(rest[0]).dtype)
+    if kind == "dict":
+        return {k: _empty(v, graph) for k, v in rest[0]}
+    parts = [_empty(v, graph) for v in rest[-1]]
+    return rest[0](*parts) if kind == "namedtuple" else (tuple if kind == "tuple" else list)(parts)

@@ -1,0 +1,310 @@
+"""Control flow while tracing: bodies become graphs, and a call of theirs one equation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
+from jitops.graph.types import ArrayType
+from jitops.trace.carry import NUMBERS, Leaf, Tree, agreed, carried, place
+from jitops.trace.intercept import rebound
+from jitops.trace.raising import misfit, unsupported
+from jitops.trace.recorder import BOOL, INT64
+from jitops.trace.scope import Scope, Written, closed, free, with_params
+from jitops.trace.tracer import Cell, Tracer
+from jitops.trace.weak import DERIVED_RANGE, INT64_RANGE, Interval, Weak, as_atom, narrowed
+
+Fn = Callable[..., Any]
+
+ATTEMPTS = 4  # each one moves a number of Python to what the body makes of it
+
+
+# --- values and atoms ---
+
+
+def call(t: Any, fn: Fn, *args: Any) -> Any:
+    """Call a body, with its globals and closure rebound as those of the traced function."""
+    inner = getattr(fn, "__func__", None)
+    if inner is not None:
+        return rebound(t, inner)(fn.__self__, *args)  # type: ignore[attr-defined]
+    return rebound(t, fn)(*args)
+
+
+def to_atom(t: Any, value: Any, leaf: Leaf) -> Atom:
+    """A value as an atom of a leaf's type."""
+    value = t.operand(value)
+    if leaf.kind in NUMBERS:
+        return as_atom(t, value, NUMBERS[leaf.kind])
+    return t.atom(value, leaf.type.dtype)  # type: ignore[no-any-return]
+
+
+def to_value(t: Any, atom: Atom, leaf: Leaf) -> Any:
+    """The array, scalar or number of Python with this content."""
+    if leaf.kind in NUMBERS:
+        return Weak(t, atom, NUMBERS[leaf.kind], frozenset(), INT64_RANGE, "in the carry of a loop")
+    cell = Cell(atom, known=np.asarray(atom.value) if type(atom) is Literal else None)
+    return Tracer(t, leaf.type, cell, scalar=leaf.kind == "scalar")
+
+
+def truth(t: Any, x: Any, what: str) -> bool | Atom:
+    """The truth of a scalar: a bool where it is known, else an atom."""
+    x = t.operand(x)
+    if type(x) is Weak:
+        return t.cast(x.atom, BOOL)  # type: ignore[no-any-return]
+    if type(x) is not Tracer:
+        return bool(x)
+    if x.size != 1:
+        raise misfit(f"{what} is {x.type}", "one value, of shape ()", "Use .any() or .all().")
+    value = x.known()
+    if value is not None:
+        return bool(value)
+    return t.reshape(t.cast(x.read(), BOOL), ())  # type: ignore[no-any-return]
+
+
+def emit(t: Any, op: str, inputs: Sequence[Atom], types: Sequence[ArrayType], **attrs: Any) -> Any:
+    """Record an equation of control flow; its outputs."""
+    outputs = [Var(type_) for type_ in types]
+    t.eqns.append(Eqn(op, inputs, outputs, attrs))
+    return outputs
+
+
+# --- branches ---
+
+
+class Branch:
+    """One side of a `cond`, traced."""
+
+    def __init__(self, t: Any, fn: Fn, operands: Sequence[Any]) -> None:
+        self.scope = Scope(t, branch=True)
+        with self.scope:
+            self.tree = Tree(call(t, fn, *operands), "the result")
+            self.atoms: list[Atom] = []
+        self.contents = {key: w.cell.atom for key, w in self.scope.written.items()}
+        for written in self.scope.written.values():
+            written.restore()
+
+    def finish(self, t: Any, leaves: Sequence[Leaf], written: dict[int, Written]) -> Graph:
+        """The branch's graph, without parameters: its results, then what it writes."""
+        with self.scope:
+            atoms = [to_atom(t, v, leaf) for v, leaf in zip(self.tree.values, leaves)]
+            atoms += [self.contents.get(key) or w.before(t) for key, w in written.items()]
+        self.scope.close()
+        return live(Graph((), self.scope.eqns, atoms))
+
+
+def cond(t: Any, pred: Any, true_fn: Fn, false_fn: Fn, operands: Sequence[Any]) -> Any:
+    """`jitops.cond`, traced."""
+    chosen = truth(t, pred, "the predicate of cond")
+    if isinstance(chosen, bool):
+        return call(t, true_fn if chosen else false_fn, *operands)
+    fns = (true_fn, false_fn)
+    then, otherwise = (Branch(t, fn, operands) for fn in fns)
+    leaves = agreed(then.tree, otherwise.tree, "cond", fns)
+    written = {**then.scope.written, **otherwise.scope.written}
+    graphs = [side.finish(t, leaves, written) for side in (then, otherwise)]
+    outer = list(dict.fromkeys(var for graph in graphs for var in free(graph)))
+    one, other = (with_params(graph, (), outer, ()) for graph in graphs)
+    types = [a.type for a in one.results]
+    outputs = emit(t, "cond", [chosen, *outer], types, then=one, otherwise=other)
+    for w, var in zip(written.values(), outputs[len(leaves) :]):
+        w.cell.atom, w.cell.known, w.cell.recipe = var, None, None
+        w.cell.version += 1
+    return then.tree.build([to_value(t, a, leaf) for a, leaf in zip(outputs, leaves)])
+
+
+# --- loops ---
+
+
+def init_tree(init: Any) -> Tree:
+    return Tree(init, "carry")
+
+
+def traced_body(
+    t: Any, name: str, fn: Fn, init: Tree, run: Callable[[Scope, Tree, list[Var]], Any]
+) -> Any:
+    """Trace a body until its carry has types that it keeps.
+
+    ``run(scope, carry, vars)`` traces it once: `carry` holds the types to try, `vars` their
+    parameters. It gives the tree of what comes out and the outcome, which is returned together with
+    the carry once the types are kept.
+    """
+    carry = init
+    for _ in range(ATTEMPTS):
+        scope = Scope(t)
+        variables = [Var(leaf.type) for leaf in carry.leaves]
+        out, outcome = run(scope, carry, variables)
+        leaves = carried(carry, out, name, fn)
+        if leaves == carry.leaves:
+            return carry, outcome()
+        scope.close()
+        carry = init_like(carry, leaves)
+    raise unsupported(f"{name}: the types of the carry do not settle in {place(fn)}")
+
+
+def init_like(tree: Tree, leaves: list[Leaf]) -> Tree:
+    """The same tree with other types of leaves."""
+    new = Tree.__new__(Tree)
+    new.names, new.values, new.structure, new.leaves = (
+        tree.names, tree.values, tree.structure, leaves,
+    )  # fmt: skip
+    return new
+
+
+def values_of(t: Any, carry: Tree, atoms: Sequence[Atom]) -> Any:
+    """The carry with this content."""
+    return carry.build([to_value(t, a, leaf) for a, leaf in zip(atoms, carry.leaves)])
+
+
+def atoms_of(t: Any, out: Tree, carry: Tree) -> list[Atom]:
+    return [to_atom(t, v, leaf) for v, leaf in zip(out.values, carry.leaves)]
+
+
+def while_loop(t: Any, cond_fn: Fn, body_fn: Fn, init: Any) -> Any:
+    """`jitops.while_loop`, traced: the test runs once before the loop, then at the end of it."""
+
+    def run(scope: Scope, carry: Tree, variables: list[Var]) -> Any:
+        with scope:
+            given = values_of(t, carry, variables)
+            out = Tree(call(t, body_fn, given), "carry", carry.structure)
+
+        def outcome() -> Any:
+            with scope:
+                atoms = atoms_of(t, out, carry)
+                again = _test(t, cond_fn, carry, atoms)
+            scope.close()
+            if again is True:
+                raise unsupported(f"while_loop: {place(cond_fn)} is always true: it never ends")
+            pred = Literal(False, BOOL) if again is False else again
+            return closed(scope, (), variables, [pred, *atoms])
+
+        return out, outcome
+
+    carry, (body, outer) = traced_body(t, "while_loop", body_fn, Tree(init, "carry"), run)
+    start = atoms_of(t, carry, carry)
+    first = _test(t, cond_fn, carry, start)
+    if first is False:
+        return values_of(t, carry, start)
+    pred = Literal(True, BOOL) if first is True else first
+    types = [leaf.type for leaf in carry.leaves]
+    inputs = [pred, *outer, *start]
+    outputs = emit(t, "while", inputs, types, body=body, consts=len(outer))
+    return values_of(t, carry, outputs)
+
+
+def _test(t: Any, cond_fn: Fn, carry: Tree, atoms: Sequence[Atom]) -> bool | Atom:
+    values = Tree(values_of(t, carry, atoms), "carry")
+    again = truth(t, call(t, cond_fn, values.build(values.values)), "what cond_fn returns")
+    if any(type(v) is Tracer and v.cell.version for v in values.values):
+        raise unsupported(f"while_loop: {place(cond_fn)} writes to the carry", "Let body_fn do it.")
+    return again
+
+
+def fori_loop(t: Any, lower: Any, upper: Any, body_fn: Fn, init: Any) -> Any:
+    """`jitops.fori_loop`, traced: a counted loop; no bound is unrolled."""
+    first, last = _bound(t, lower, "lower"), _bound(t, upper, "upper")
+    length = None
+    if type(first) is int and type(last) is int:
+        length = max(last - first, 0)
+    interval = (_interval(first)[0], max(_interval(last)[1] - 1, _interval(first)[0]))
+    counter = Var(ArrayType((), INT64))
+
+    def run(scope: Scope, carry: Tree, variables: list[Var]) -> Any:
+        with scope:
+            at = counter if first == 0 else t.emit("add", counter, _bound_atom(first))
+            i = Weak(t, at, int, frozenset(), interval, "the loop's counter")
+            out = call(t, body_fn, i, values_of(t, carry, variables))
+            tree = Tree(out, "carry", carry.structure)
+
+        def outcome() -> Any:
+            with scope:
+                atoms = atoms_of(t, tree, carry)
+            scope.close()
+            return closed(scope, [counter], variables, atoms)
+
+        return tree, outcome
+
+    carry, (body, outer) = traced_body(t, "fori_loop", body_fn, Tree(init, "carry"), run)
+    count = [] if length is not None else [t.sub(_bound_atom(last), _bound_atom(first))]
+    types = [leaf.type for leaf in carry.leaves]
+    outputs = emit(
+        t, "for", [*count, *outer, *atoms_of(t, carry, carry)], types, body=body,
+        consts=len(outer), carries=len(types), length=length, reverse=False,
+    )  # fmt: skip
+    return values_of(t, carry, outputs)
+
+
+def _bound(t: Any, x: Any, name: str) -> int | Weak | Atom:
+    """A bound of a counted loop: an int where it is known."""
+    x = t.operand(x)
+    if type(x) is Tracer and not x.shape and x.dtype.kind in "iu":
+        value = x.known()
+        if value is not None:
+            return int(value)
+        return t.cast(x.read(), INT64)  # type: ignore[no-any-return]
+    if type(x) is Weak and x.pytype is int:
+        narrowed(x)
+        return x
+    if type(x) in (int, bool):
+        return int(x)
+    found = str(x.type) if type(x) is Tracer else repr(x)
+    raise unsupported(f"fori_loop: {name} does not count", found=found, accepted="an integer")
+
+
+def _bound_atom(x: int | Weak | Atom) -> Atom:
+    if type(x) is int:
+        return Literal(x, INT64)
+    return x.atom if type(x) is Weak else x  # type: ignore[return-value]
+
+
+def _interval(x: int | Weak | Atom) -> Interval:
+    if type(x) is Weak:
+        return DERIVED_RANGE if x.interval == INT64_RANGE else x.interval
+    return (x, x) if type(x) is int else DERIVED_RANGE
+
+
+def scan(t: Any, f: Fn, init: Any, xs: Any, length: int, reverse: bool) -> Any:
+    """`jitops.scan`, traced; `length` is that of the xs."""
+    rows = Tree(xs, "xs")
+    stacks = [t.array(x) for x in rows.values]
+    counter = Var(ArrayType((), INT64))
+    slices = [Var(x.type.with_shape(x.shape[1:])) for x in stacks]
+    kinds = [Leaf("array" if s.type.shape else "scalar", s.type) for s in slices]
+
+    def run(scope: Scope, carry: Tree, variables: list[Var]) -> Any:
+        with scope:
+            x = rows.build([to_value(t, var, leaf) for var, leaf in zip(slices, kinds)])
+            new, y = pair(call(t, f, values_of(t, carry, variables), x), f)
+            tree, ys = Tree(new, "carry", carry.structure), Tree(y, "y")
+
+        def outcome() -> Any:
+            with scope:
+                atoms = atoms_of(t, tree, carry)
+                atoms += [to_atom(t, v, leaf) for v, leaf in zip(ys.values, ys.leaves)]
+            scope.close()
+            return ys, closed(scope, [counter], [*variables, *slices], atoms)
+
+        return tree, outcome
+
+    carry, (ys, (body, outer)) = traced_body(t, "scan", f, Tree(init, "carry"), run)
+    types = [leaf.type for leaf in carry.leaves]
+    stacked = [leaf.type.with_shape((length, *leaf.type.shape)) for leaf in ys.leaves]
+    inputs = [*outer, *atoms_of(t, carry, carry), *(x.read() for x in stacks)]
+    outputs = emit(
+        t, "for", inputs, [*types, *stacked], body=body,
+        consts=len(outer), carries=len(types), length=length, reverse=reverse,
+    )  # fmt: skip
+    out = [t.wrap(var) for var in outputs[len(types) :]]
+    return values_of(t, carry, outputs[: len(types)]), ys.build(out)
+
+
+def pair(found: Any, f: Fn) -> tuple[Any, Any]:
+    """What the body of a scan returns. Raises UnsupportedError where it is no pair."""
+    if type(found) not in (tuple, list) or len(found) != 2:
+        raise unsupported(
+            f"scan: {place(f)} must return a pair (carry, y)", "Return (carry, None) without ys."
+        )
+    carry, y = found
+    return carry, y
