@@ -112,4 +112,4 @@ def test_the_doctor_finds_a_healthy_machine_healthy_and_names_what_is_not(
     sick = {f["name"]: f for f in project.jitops("doctor", status=1)}
     assert "chmod go-w" in sick["cache directory"]["way_out"]
     text = project.run("-m", "jitops.cli", "doctor", status=1, PATH="/nowhere")
-    assert text.count("FAIL") == 1, "no program on PATH is needed"
+    assert "ok   compiler" in text, "which needs no program on PATH"
