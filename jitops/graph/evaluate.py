@@ -9,6 +9,7 @@ import numpy as np
 
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
+from jitops.graph.types import strides_of
 
 Array = Any
 
@@ -66,6 +67,25 @@ def _update(x: Array, new: Array, *, start: Any, step: Any) -> Array:
         x[_index(start, step, new.shape)] = new
         return x
     return new
+
+
+def _scatter(x: Array, index: Array, new: Array, *, axes: Any, join: str) -> Array:
+    first, stop = axes
+    shape = (*x.shape[:first], int(np.prod(x.shape[first:stop])), *x.shape[stop:])
+    out = x.reshape(shape).copy()
+    new = np.broadcast_to(new, (*x.shape[:first], *index.shape, *x.shape[stop:]))
+    lead = (slice(None),) * first
+    for at in np.ndindex(index.shape):
+        place = lead + (min(max(index[at], -shape[first]), shape[first] - 1),)  # noqa: RUF005
+        value = new[lead + at]
+        joined = value if join == "set" else EVALUATE[join](out[place], value)
+        out[place] = np.asarray(joined).astype(x.dtype)
+    return out.reshape(x.shape)
+
+
+def _locate(*indices: Array, shape: tuple[int, ...]) -> Array:
+    wrapped = [np.where(i < 0, i + n, i) for i, n in zip(indices, shape)]
+    return sum(i * n for i, n in zip(wrapped, strides_of(shape)))
 
 
 def _pad(x: Array, value: Array, *, low: Any, high: Any) -> Array:
@@ -180,6 +200,8 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "slice": _slice,
     "update": _update,
     "pad": _pad,
+    "scatter": _scatter,
+    "locate": _locate,
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "take": lambda x, index, *, axis: np.take(x, index, axis, mode="wrap"),
     "dot": np.matmul,

@@ -14,9 +14,10 @@ from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
 from jitops.lower.memory import Memory, Piece, place
 from jitops.lower.region import Region, copy
 from jitops.lower.scans import ScanKernel
+from jitops.lower.scatters import ScatterKernel
 from jitops.lower.simplify import own_results, simplify
 from jitops.lower.sorting import SortKernel
-from jitops.lower.steps import Step, cost, kernels
+from jitops.lower.steps import Branch, Step, cost, kernels
 
 
 class Lowered:
@@ -59,7 +60,7 @@ def lower(
     to the position of the result that replaces its contents; the other results are fresh outputs,
     in order. ``vector_bits``: the width of the target's vector registers.
     """
-    graph, checked = with_checks(graph)
+    graph, checked = with_checks(graph, first=bool(written))
     graph = own_results(simplify(graph, vector_bits))
     outcome = graph.results[-1] if checked else None
     graph = Graph(graph.params, graph.eqns, graph.results[:-1]) if checked else graph
@@ -93,11 +94,13 @@ class Lowering:
         workspace that are not this graph's.
         """
         new_values = {graph.params[p]: graph.results[r] for p, r in written.items()}
-        groups = fuse(graph, outcome)
+        guarded = outcome is not None and bool(written)
+        groups = fuse(graph, outcome, guarded)
         memory = place(graph, groups, given, new_values, outcome, busy)  # type: ignore[arg-type]
         self.workspace = max(self.workspace, memory.workspace)
         definitions = graph.definitions()
         steps: list[Step] = []
+        checks: list[Step] = []
         for n, group in enumerate(groups):
             if isinstance(group, DotGroup):
                 steps.append(_contraction(group, definitions, memory, self.vector_bits))
@@ -105,9 +108,12 @@ class Lowering:
                 steps.extend(Region(self, group.eqn, definitions, memory, memory.busy(n)).steps())
             else:
                 steps.extend(_kernels(group, definitions, memory))
+            if guarded and outcome in group.outputs:
+                checks, steps = steps, []
         for new, param in memory.copies:
             steps.append(copy(definitions, memory, memory.slots[param], new))
-        return steps
+        # No argument is written once an index is out of bounds.
+        return [*checks, Branch(memory.slots[outcome], (), steps)] if guarded else steps  # type: ignore[index]
 
 
 def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> list[Kernel]:
@@ -127,7 +133,19 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
     if group.kind == "sort":
         scratch = [memory.slots[v] for v in group.scratch]
         return [SortKernel(frame, group.eqn, memory.slots, scratch)]
+    if group.kind == "scatter":
+        return _scatter(frame, group.eqn, memory)
     return [ScanKernel(frame, group.eqn, memory.slots)]
+
+
+def _scatter(frame: Frame, eqn: Eqn, memory: Memory) -> list[Kernel]:
+    """The base, unless it is in place already, then what is written into it."""
+    scatter = ScatterKernel(frame, eqn, memory.slots)
+    if eqn.output in memory.in_place:
+        return [scatter]
+    store = Store(memory.slots[eqn.output], eqn.inputs[0])
+    base = Frame(frame.definitions, frame.slots)
+    return [MapKernel(base, eqn.output.type.shape, [store]), scatter]
 
 
 def _frame(definitions: Mapping[Var, Eqn], memory: Memory, own: Sequence[Var]) -> Frame:

@@ -1,8 +1,8 @@
 """Where each stored variable lives: arguments of the entry, or slices of one workspace.
 
-An ``update`` writes into its base's memory when nobody reads the base afterwards, and the new value
-of a mutated argument is computed straight into the argument when that cannot be seen. What is left
-in the workspace shares memory with what is dead by then.
+An ``update`` or ``scatter`` writes into its base's memory when nobody reads the base afterwards,
+and the new value of a mutated argument is computed straight into the argument when that cannot be
+seen. What is left in the workspace shares memory with what is dead by then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.lower.frame import Slot
-from jitops.lower.fuse import Group, MapGroup, RootGroup, RowGroup
+from jitops.lower.fuse import IN_PLACE, Group, MapGroup, RootGroup, RowGroup
 from jitops.lower.index import domain_index, key_of
 from jitops.lower.sources import reads
 
@@ -247,7 +247,7 @@ class _Placer:
 
 def replaced(eqn: Eqn) -> list[tuple[Var, Var]]:
     """Pairs of an operand and the output that is the operand with new contents."""
-    if eqn.op == "update":
+    if eqn.op in IN_PLACE:
         pairs = [(eqn.inputs[0], eqn.output)]
     elif eqn.op in ("while", "for"):
         pairs = list(zip(control.operands(eqn).carry, control.outputs(eqn).carry))

@@ -35,12 +35,15 @@ ROOMS = {
         column_stack take repeat tile roll tril triu
     """,
     "composed": """
-        copyto putmask fill_diagonal put where clip round around select choose interp
+        copyto fill_diagonal where clip round around select choose interp
         convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
         piecewise meshgrid kron block cross linalg.cross compress
     """,
     "ordering": """
         sort argsort partition argpartition lexsort sort_complex searchsorted digitize
+    """,
+    "scattering": """
+        put place putmask bincount ravel_multi_index unravel_index
     """,
     "linalg": """
         dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
