@@ -10,6 +10,7 @@ import numpy as np
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
 from jitops.graph.types import strides_of
+from jitops.host import Step
 
 Array = Any
 
@@ -27,6 +28,8 @@ def evaluate(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
             if eqn.op in control.EVALUATE:
                 found = control.EVALUATE[eqn.op](evaluate, eqn, operands)
                 values.update(zip(eqn.outputs, found))
+            elif eqn.op == "host":
+                values.update(zip(eqn.outputs, host_step(eqn)(operands)))
             else:
                 values[eqn.output] = apply(eqn, operands)
     return [np.asarray(read(atom)) for atom in graph.results]
@@ -39,6 +42,12 @@ def apply(eqn: Eqn, operands: Sequence[Array]) -> Array:
     if value.shape != wanted.shape:  # map operands may all be scalars, or one of them
         value = np.broadcast_to(value, wanted.shape)
     return value.astype(wanted.dtype, copy=False)
+
+
+def host_step(eqn: Eqn) -> Step:
+    """What a host equation runs."""
+    attrs = eqn.attrs
+    return Step(attrs["function"], attrs["call"], attrs["results"], len(eqn.inputs))
 
 
 def _broadcast(x: Array, *, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:

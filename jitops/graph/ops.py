@@ -9,6 +9,7 @@ Kinds:
   reduce  folds axes away;  scan  accumulates along an axis;  dot  contracts axes of two operands
   sort    orders the elements along the last axis;  scatter  writes at computed places
   control runs the graphs it holds (`jitops.graph.control`)
+  host    a function of NumPy, run between kernels; it may have several results
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from jitops.errors import GraphError
 from jitops.graph.control import RULES as CONTROL_RULES
 from jitops.graph.types import ArrayType
+from jitops.host import check_call
 
 Rule = Callable[..., "tuple[ArrayType, ...]"]
 
@@ -262,6 +264,14 @@ def _dot_panels(x: ArrayType, y: ArrayType, *, columns: int) -> tuple[ArrayType,
     return (x.with_shape((*x.shape[:2], columns)),)
 
 
+def _host(
+    *types: ArrayType, function: str, call: str, results: tuple[tuple[str, tuple[int, ...]], ...]
+) -> tuple[ArrayType, ...]:
+    """A step of `jitops.host`; ``results`` has the dtype and shape of each, or None: not used."""
+    check_call(function, call, len(types))
+    return tuple(ArrayType(r[1], r[0]) for r in results if r is not None)
+
+
 MAP_RULES: tuple[tuple[str, str, str | None], ...] = (
     # names, kinds of the operands, dtype of the result (None: theirs)
     ("neg square", NUMBER, None),
@@ -316,6 +326,7 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("argsort", "sort", _sort_rule("argsort", "int64")),  # stable
     ("dot", "dot", _dot),
     ("dot_panels", "dot", _dot_panels),
+    ("host", "host", _host),
 )
 
 

@@ -21,7 +21,7 @@ from jitops.lower.sources import Read, reads
 
 REGIONS = ("update", "pad", "concatenate")
 IN_PLACE = ("update", "scatter")  # they may write into the memory of their first operand
-ROOTS = ("reduce", "scan", "sort", "scatter", "dot", "control")  # kinds
+ROOTS = ("reduce", "scan", "sort", "scatter", "dot", "control", "host")  # kinds
 
 # Rows are fused with what follows them only if they are many, or all of it is small.
 MIN_ROWS = 16
@@ -259,7 +259,7 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
     stored: set[Var] = set()
     results = {a for a in graph.results if isinstance(a, Var)}
     for eqn in reversed(graph.eqns):
-        if PRIMITIVES[eqn.op].kind == "control":
+        if PRIMITIVES[eqn.op].kind in ("control", "host"):
             stored.update(eqn.outputs, _operands(eqn))
             continue
         var = eqn.outputs[0]

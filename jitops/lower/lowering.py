@@ -10,6 +10,7 @@ from jitops.lower.checks import with_checks
 from jitops.lower.contractions import DotKernel
 from jitops.lower.frame import Frame, Slot
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
+from jitops.lower.hosts import HostStep, own_operands
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
 from jitops.lower.memory import Memory, Piece, place
 from jitops.lower.region import Region, copy
@@ -23,9 +24,9 @@ from jitops.lower.steps import Branch, Step, cost, kernels
 class Lowered:
     """What one call does, step by step, the bytes of workspace, and the entry's arguments.
 
-    ``steps``: kernels, and control flow around kernels (`jitops.lower.steps`). ``arguments``: how
-    many the entry takes. ``checked``: byte `memory.OUTCOME` of the workspace is 1 after a call with
-    an index out of bounds.
+    ``steps``: kernels, control flow around kernels, and host steps (`jitops.lower.steps`).
+    ``arguments``: how many the entry takes. ``checked``: byte `memory.OUTCOME` of the workspace is
+    1 after a call with an index out of bounds.
     """
 
     __slots__ = ("arguments", "checked", "steps", "workspace")
@@ -61,7 +62,7 @@ def lower(
     in order. ``vector_bits``: the width of the target's vector registers.
     """
     graph, checked = with_checks(graph, first=bool(written))
-    graph = own_results(simplify(graph, vector_bits))
+    graph = own_operands(own_results(simplify(graph, vector_bits)))
     outcome = graph.results[-1] if checked else None
     graph = Graph(graph.params, graph.eqns, graph.results[:-1]) if checked else graph
     fresh = [r.type for n, r in enumerate(graph.results) if n not in written.values()]
@@ -101,14 +102,19 @@ class Lowering:
         definitions = graph.definitions()
         steps: list[Step] = []
         checks: list[Step] = []
+        # Host steps stay outside of the branch; no argument is written before the last of them.
+        early = [n for n, g in enumerate(groups) if g.kind == "host" or outcome in g.outputs]
+        last = max(early, default=-1)
         for n, group in enumerate(groups):
             if isinstance(group, DotGroup):
                 steps.append(_contraction(group, definitions, memory, self.vector_bits))
+            elif isinstance(group, RootGroup) and group.kind == "host":
+                steps.append(HostStep(group.eqn, memory.slots))
             elif isinstance(group, RootGroup) and group.kind == "control":
                 steps.extend(Region(self, group.eqn, definitions, memory, memory.busy(n)).steps())
             else:
                 steps.extend(_kernels(group, definitions, memory))
-            if guarded and outcome in group.outputs:
+            if guarded and n == last:
                 checks, steps = steps, []
         for new, param in memory.copies:
             steps.append(copy(definitions, memory, memory.slots[param], new))

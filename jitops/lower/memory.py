@@ -79,11 +79,16 @@ class _Placer:
         self.last_read: dict[Var, int] = {}
         for n, leaves in enumerate(self.reads):
             self.last_read.update(dict.fromkeys(leaves, n))
+        hosts = [n for n, group in enumerate(groups) if group.kind == "host"]
+        # What a host step raises leaves the arguments as they were: they are written after it.
+        self.last_host = max(hosts, default=-1)
         self.owner: dict[Var, Var] = {}  # variable -> the one whose memory it uses
         self.memory = Memory()
         self.memory.needed.update(*self.reads, (a for a in graph.results if isinstance(a, Var)))
         if outcome is not None:
             self.memory.needed.add(outcome)
+        hosted = {var for n in hosts for var in groups[n].outputs}
+        self.stored -= hosted - self.memory.needed  # NumPy computes it, nobody keeps it
 
     def run(self) -> Memory:
         self._reuse_bases()
@@ -135,6 +140,8 @@ class _Placer:
             if base in results or self.last_read.get(base, -1) > self.home[var]:
                 continue
             param = self.root(base)
+            if param in params and self.home[var] < self.last_host:
+                continue
             if param in params and var in results and self.written.get(param) is not var:
                 continue
             self.owner[var] = base
@@ -168,6 +175,8 @@ class _Placer:
         home = self.home[new]
         group = self.groups[home]
         if self.root(new) is not new or self.last_read.get(param, -1) > home:
+            return False
+        if home < self.last_host:
             return False
         if param not in self.reads[home]:
             return True

@@ -56,7 +56,14 @@ ROOMS = {
         delete insert resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod
         tril_indices_from triu_indices_from diag_indices_from diagflat ix_ shape ndim size
         iscomplexobj isrealobj result_type can_cast common_type min_scalar_type may_share_memory
-        shares_memory
+        shares_memory linalg.tensorinv linalg.tensorsolve fft.fftshift fft.ifftshift
+    """,
+    "hosted": """
+        linalg.inv linalg.pinv linalg.solve linalg.lstsq linalg.det linalg.slogdet linalg.cond
+        linalg.matrix_rank linalg.cholesky linalg.qr linalg.svd linalg.svdvals linalg.eig
+        linalg.eigvals linalg.eigh linalg.eigvalsh polyfit fft.fft fft.ifft fft.rfft fft.irfft
+        fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2 fft.irfft2 fft.fftn fft.ifftn fft.rfftn
+        fft.irfftn
     """,
     "creation": """
         zeros_like ones_like empty_like full_like linspace logspace geomspace
