@@ -15,6 +15,18 @@ Input: TypeAlias = tuple[
     int | None,  # a Python integer above this goes to `miss`
 ]
 Output: TypeAlias = tuple[str, Sequence[int]]  # dtype name, shape
+View: TypeAlias = tuple[
+    int,  # buffer of the entry
+    int,  # offset in bytes
+    str,  # dtype name
+    tuple[int, ...],  # shape
+    tuple[int, ...],  # strides in bytes
+]
+# An entry's address; or what is called with a tuple of arrays, and gives one, between entries.
+Step: TypeAlias = (
+    tuple[int]
+    | tuple[Callable[[tuple[Any, ...]], tuple[Any, ...]], Sequence[View], Sequence[View | None]]
+)
 Leaf: TypeAlias = tuple[
     Any,  # the object
     Literal["array", "tensor", "scalar", "int", "float", "complex"],
@@ -88,6 +100,7 @@ class Program:
         parallel: bool = False,
         name: str = "kernel",
         checked: bool = False,
+        steps: Iterable[Step] = (),
     ) -> Program: ...
 
 @final

@@ -21,7 +21,7 @@ from jitops.graph.types import Shape, Spec
 from jitops.pipeline import Bound, Deferred, Request, bind, key_of, traced_request
 from jitops.process import RUNTIME
 from jitops.runtime import Runtime
-from jitops.trace import Traced, is_traced
+from jitops.trace import Traced, host_steps_refused, is_traced
 
 __all__ = ["Compiled", "Explanation", "Op", "Stats", "barrier_warm", "jitop", "spec"]
 
@@ -55,24 +55,34 @@ class Explanation:
 
     status: "known" to this process, "stored" in the cache, or "missing".
     key: the digest. differences: where the nearest stored key differs. graph: the canonical text.
+    hosts: the steps that run in NumPy, in order, each with the line that asks for it.
     """
 
-    __slots__ = ("differences", "graph", "key", "name", "status")
+    __slots__ = ("differences", "graph", "hosts", "key", "name", "status")
 
     def __init__(
-        self, name: str, status: str, key: str, graph: str, differences: Sequence[str]
+        self,
+        name: str,
+        status: str,
+        key: str,
+        graph: str,
+        differences: Sequence[str],
+        hosts: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.status = status
         self.key = key
         self.graph = graph
         self.differences = list(differences)
+        self.hosts = list(hosts)
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.status}, key {self.key[:16]}"]
         if self.differences:
             lines.append("nearest stored entry differs in:")
             lines.extend(f"  {line}" for line in self.differences)
+        for number, host in enumerate(self.hosts, 1):
+            lines.append(f"step {number}: {host}, runs in NumPy")
         return "\n".join([*lines, self.graph])
 
     __repr__ = __str__
@@ -94,6 +104,7 @@ class Op(Dispatcher):
         static: Sequence[str] = (),
         compile: str | None = None,
         threads: int | None = None,
+        strict: bool | None = None,
     ) -> None:
         name = getattr(fn, "__name__", type(fn).__name__)
         super().__init__(name, self._miss, static, parameters_of(fn), threads)
@@ -105,6 +116,7 @@ class Op(Dispatcher):
         self._runtime = runtime
         self._static = frozenset(static)
         self._mode = compile
+        self._strict = strict
         self._counts = {"misses": 0, "compiles": 0, "loads": 0}
         self._waiting: dict[Any, str] = {}  # signatures that run in NumPy for now -> their keys
 
@@ -146,6 +158,7 @@ class Op(Dispatcher):
 
         started = time.perf_counter()
         _, request, traced, layouts = self._traced(self._call(tuple(args), kwargs))
+        self._tell_hosts(traced)
         request.mode, request.verify = "never" if check else "now", verify
         key, status = prepare(request, traced, layouts, self._runtime, target)
         return Compiled(key.digest, status, time.perf_counter() - started)
@@ -170,7 +183,8 @@ class Op(Dispatcher):
                 names = [param.name for param in traced.params]
                 differences = [_named(line, names) for line in describe(key.diff(other))]
                 differences.sort(key=lambda line: not line.startswith("arguments"))
-        return Explanation(self.__name__, status, key.digest, str(traced.graph), differences)
+        hosts = [str(host) for host in traced.hosts]
+        return Explanation(self.__name__, status, key.digest, str(traced.graph), differences, hosts)
 
     def reset(self) -> None:
         """Forget all signatures: globals and closures are read again at the next call."""
@@ -210,7 +224,7 @@ class Op(Dispatcher):
         if digest is None:
             return False
         runtime = self._runtime
-        if digest in runtime.failures and not runtime.config.strict:
+        if digest in runtime.failures and not self._is_strict():
             return True
         if runtime.compiling(digest):
             return True
@@ -219,12 +233,29 @@ class Op(Dispatcher):
 
     def _run_for_now(self, call: Call, deferred: Deferred) -> Any:
         """NumPy's result, where there is no kernel; or the reason why not, under strict."""
-        if deferred.error is not None and self._runtime.config.strict:
+        if deferred.error is not None and self._is_strict():
             raise deferred.error
         if len(self._waiting) >= WAITING_LIMIT:
             self._waiting.clear()
         self._waiting[call.signature()] = deferred.key.digest
         return call.eager(self.eager)
+
+    def _is_strict(self) -> bool:
+        return self._runtime.config.strict if self._strict is None else self._strict
+
+    def _tell_hosts(self, traced: Traced) -> None:
+        """Say once what runs in NumPy between the kernels; under strict, that it may not."""
+        if not traced.hosts:
+            return
+        if self._is_strict():
+            raise host_steps_refused(self.__qualname__, traced.hosts)
+        steps = "; ".join(map(str, traced.hosts))
+        self._runtime.log.once(
+            f"host {self.__qualname__} {[host.function for host in traced.hosts]}",
+            "op %s has no native code for these steps and runs them in NumPy: %s",
+            self.__qualname__,
+            steps,
+        )
 
     def _run_on_copies(self, call: Call, bound: Bound) -> Any:
         """Arguments that no kernel can read where they are: copied in, and back if written."""
@@ -258,6 +289,7 @@ class Op(Dispatcher):
 
     def _bind(self, call: Call, mode: str | None = None) -> tuple[Call, Bound | Deferred]:
         call, request, traced, layouts = self._traced(call)
+        self._tell_hosts(traced)
         request.mode = mode or request.mode
         recorder = self._runtime.recorder()
         if recorder is not None:
@@ -296,7 +328,11 @@ def _inside_trace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 def jitop(fn: Callable[..., Any], /) -> Op: ...
 @overload
 def jitop(
-    *, static: str | Sequence[str] = (), compile: str | None = None, threads: int | None = None
+    *,
+    static: str | Sequence[str] = (),
+    compile: str | None = None,
+    threads: int | None = None,
+    strict: bool | None = None,
 ) -> Callable[[Callable[..., Any]], Op]: ...
 def jitop(
     fn: Callable[..., Any] | None = None,
@@ -305,6 +341,7 @@ def jitop(
     static: str | Sequence[str] = (),
     compile: str | None = None,
     threads: int | None = None,
+    strict: bool | None = None,
 ) -> Any:
     """Compile a NumPy function for this machine, on first use of each signature, and keep it.
 
@@ -312,6 +349,8 @@ def jitop(
     compile: on a miss, "now" (default), "background" (NumPy's result until another process has
         compiled it) or "never" (CacheMiss); None: as `jitops.config.compile`.
     threads: the most threads a call may use; None: as configured.
+    strict: whether what would run in NumPy is an error instead: UnsupportedError for a step without
+        native code, CompileError for a kernel that cannot be had; None: as configured.
 
     Raises ArgumentError where an option does not fit the function.
     """
@@ -324,7 +363,7 @@ def jitop(
                 "jitop decorates functions", found=type(fn).__name__, accepted="a function"
             )
         names = static_names_of(fn, static)
-        return Op(fn, RUNTIME, static=names, compile=compile, threads=threads)
+        return Op(fn, RUNTIME, static=names, compile=compile, threads=threads, strict=strict)
 
     if compile is not None and compile not in COMPILE_MODES:
         raise ArgumentError(

@@ -146,6 +146,8 @@ def explain(target: str, specs: Sequence[str], as_json: bool) -> None:
         click.echo(f"{one['op']} ({one['spec']}): {one['status']}, key {one['key'][:16]}")
         for line in one["differences"]:
             click.echo(f"  {line}")
+        for number, host in enumerate(one["hosts"], 1):
+            click.echo(f"  step {number}: {host}, runs in NumPy")
     if any(one["status"] == "missing" for one in told):
         sys.exit(1)
 

@@ -22,6 +22,7 @@ from jitops.trace import Traced, trace
 
 if TYPE_CHECKING:
     from jitops._native import Program
+    from jitops.lower.lowering import Lowered
     from jitops.runtime import Runtime
     from jitops.runtime.target import Target
     from jitops.unit import Unit
@@ -324,7 +325,24 @@ def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
         "checked": lowered.checked,
         "kernels": [kernel.kind for kernel in lowered.kernels],
     }
+    plan.update(_steps_plan(lowered))
     return image, plan
+
+
+def _steps_plan(lowered: Lowered) -> dict[str, Any]:
+    """The entries and host steps in the order of a call; nothing where one entry is all."""
+    from jitops.codegen.module import entry_name
+    from jitops.lower.hosts import HostStep
+    from jitops.lower.steps import segments
+
+    hosts = [step.plan(lowered.arguments) for step in lowered.steps if isinstance(step, HostStep)]
+    if not hosts:
+        return {}
+    steps: list[dict[str, Any]] = []
+    for number, segment in enumerate(segments(lowered.steps)):
+        steps += [{"entry": entry_name(number)}] if segment else []
+        steps += hosts[number : number + 1]
+    return {"steps": steps}
 
 
 def _input_plan(

@@ -113,13 +113,13 @@ def _do(job: Job, order: Order) -> dict[str, Any]:
 
 
 def explained(job: Job) -> dict[str, Any]:
-    """What a call of this signature would find: op, spec, status, key and differences."""
+    """What a call of this signature would find: op, spec, status, key, differences, hosts."""
     import jitops
 
     arguments, keywords = parse_spec(job.spec, jitops.spec)
     told = _op(job.op).explain(*arguments, **keywords)
     result = {"op": job.op, "spec": job.spec, "status": told.status, "key": told.key}
-    return {**result, "differences": told.differences}
+    return {**result, "differences": told.differences, "hosts": told.hosts}
 
 
 def _failed(job: Job, error: BaseException) -> dict[str, Any]:

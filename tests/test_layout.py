@@ -20,15 +20,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"errors", "ranks"},
     "ranks": set(),
     "spec_text": {"errors"},
-    "graph": {"errors"},
-    "trace": {"errors", "graph"},
+    "host": {"errors"},
+    "graph": {"errors", "host"},
+    "trace": {"errors", "graph", "host"},
     "autodiff": {"errors", "graph", "trace"},
     "lower": {"errors", "graph"},
     "schedule": {"errors", "lower"},
     "codegen": {"errors", "lower", "runtime"},
     "cache": {"errors", "config", "log"},
     "unit": {"errors", "graph", "cache"},
-    "runtime": {"errors", "config", "log", "cache", "manifest", "_native"},
+    "runtime": {"errors", "config", "log", "cache", "manifest", "host", "_native"},
     "threads": {"errors", "config", "_native"},
     "process": {"config", "runtime", "threads", "integrations"},
     "arguments": {"errors", "graph", "trace"},
@@ -48,7 +49,7 @@ A_CALLS_ROOMS = ("graph", "trace", "lower", "schedule", "pipeline")
 # Imported by every program that uses an op: nothing but NumPy and the standard library at the top.
 HIT_PATH = (
     "errors", "config", "log", "graph", "trace", "runtime", "process", "arguments", "pipeline",
-    "control", "manifest", "api", "__init__", "ranks", "unit",
+    "control", "manifest", "api", "__init__", "ranks", "unit", "host",
 )  # fmt: skip
 HIT_PATH_OF_CACHE = {
     PACKAGE / "cache" / f"{name}.py"

@@ -1,9 +1,10 @@
 """Loops to a TVM module: one private function per kernel, and the entry that calls them in order.
 
 The exported entry is plain C, ``int32_t jitops_entry(void* const* buffers)``: ``buffers`` holds the
-arguments, then the fresh outputs, then the workspace. Kernels take their pointers as parameters
-that do not alias, so that LLVM may vectorise without run-time checks, and are inlined into the
-entry.
+arguments, then the fresh outputs, then the workspace. Where host steps cut the kernels into
+segments, each segment has an entry of the same kind, and all get the same buffers. Kernels take
+their pointers as parameters that do not alias, so that LLVM may vectorise without run-time checks,
+and are inlined into the entry.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from jitops.codegen.target import converts_halves
 from jitops.lower.frame import Frame, Scope, Slot
 from jitops.lower.index import int64
 from jitops.lower.scalar import buffer
-from jitops.lower.steps import Branch, For, Turn, While
+from jitops.lower.steps import Branch, For, Turn, While, segments
 
 ENTRY = "jitops_entry"
 CONVERSIONS = ("__truncsfhf2", "__extendhfsf2")
@@ -27,30 +28,37 @@ CONVERSIONS = ("__truncsfhf2", "__extendhfsf2")
 _RETURN = "int32"
 
 
+def entry_name(segment: int) -> str:
+    """The symbol of a segment's entry."""
+    return f"{ENTRY}_{segment}" if segment else ENTRY
+
+
 def build_module(steps: Sequence[Any], arguments: int, target: Any) -> IRModule:
     """The module of all kernels; ``arguments`` counts the entry's buffers before the workspace.
 
-    steps: (frame, scope) of scheduled kernels, and control flow around them.
+    steps: (frame, scope) of scheduled kernels, control flow around them, and host steps.
     """
-    return _Module(arguments, target).built(steps)
+    functions: dict[Any, Any] = {}
+    for number, segment in enumerate(segments(steps)):
+        _Module(arguments, target, functions).build(segment, entry_name(number))
+    return IRModule(functions)
 
 
 class _Module:
     """Kernels on their way to functions, and the entry's code that calls them."""
 
-    def __init__(self, arguments: int, target: Any) -> None:
+    def __init__(self, arguments: int, target: Any, functions: dict[Any, Any]) -> None:
         self.target = target
-        self.functions: dict[Any, Any] = {}
+        self.functions = functions
         self.entry = Scope()
         self.names = _EntryPointers(arguments, self.entry)
 
-    def built(self, steps: Sequence[Any]) -> IRModule:
+    def build(self, steps: Sequence[Any], name: str) -> None:
         if len(steps) == 1 and type(steps[0]) not in _EMIT:
             self.names.inline(*steps[0])
         else:
             self._emit(steps, self.entry)
-        self.functions[GlobalVar(ENTRY)] = self.names.function(self.target)
-        return IRModule(self.functions)
+        self.functions[GlobalVar(name)] = self.names.function(name, self.target)
 
     def _emit(self, steps: Sequence[Any], scope: Scope) -> None:
         for step in steps:
@@ -221,8 +229,9 @@ class _EntryPointers:
             self.addresses[position] = self.scope.let(load, "address")
         return self.addresses[position]
 
-    def function(self, target: Any) -> Any:
+    def function(self, name: str, target: Any) -> Any:
         table = st.DeclBuffer(self.table, data=self.array)
-        body = [*_without_conversions(target), table, *self.scope.stmts, _return()]
-        attrs = _attrs(target, global_symbol=ENTRY)
+        once = _without_conversions(target) if name == ENTRY else []
+        body = [*once, table, *self.scope.stmts, _return()]
+        attrs = _attrs(target, global_symbol=name)
         return tirx.PrimFunc([self.array], st.SeqStmt(body), PrimType(_RETURN), attrs)

@@ -9,6 +9,8 @@ import numpy as np
 
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
+from jitops.graph.types import strides_of
+from jitops.host import Step
 
 Array = Any
 
@@ -26,6 +28,8 @@ def evaluate(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
             if eqn.op in control.EVALUATE:
                 found = control.EVALUATE[eqn.op](evaluate, eqn, operands)
                 values.update(zip(eqn.outputs, found))
+            elif eqn.op == "host":
+                values.update(zip(eqn.outputs, host_step(eqn)(operands)))
             else:
                 values[eqn.output] = apply(eqn, operands)
     return [np.asarray(read(atom)) for atom in graph.results]
@@ -38,6 +42,12 @@ def apply(eqn: Eqn, operands: Sequence[Array]) -> Array:
     if value.shape != wanted.shape:  # map operands may all be scalars, or one of them
         value = np.broadcast_to(value, wanted.shape)
     return value.astype(wanted.dtype, copy=False)
+
+
+def host_step(eqn: Eqn) -> Step:
+    """What a host equation runs."""
+    attrs = eqn.attrs
+    return Step(attrs["function"], attrs["call"], attrs["results"], len(eqn.inputs))
 
 
 def _broadcast(x: Array, *, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
@@ -66,6 +76,25 @@ def _update(x: Array, new: Array, *, start: Any, step: Any) -> Array:
         x[_index(start, step, new.shape)] = new
         return x
     return new
+
+
+def _scatter(x: Array, index: Array, new: Array, *, axes: Any, join: str) -> Array:
+    first, stop = axes
+    shape = (*x.shape[:first], int(np.prod(x.shape[first:stop])), *x.shape[stop:])
+    out = x.reshape(shape).copy()
+    new = np.broadcast_to(new, (*x.shape[:first], *index.shape, *x.shape[stop:]))
+    lead = (slice(None),) * first
+    for at in np.ndindex(index.shape):
+        place = lead + (min(max(index[at], -shape[first]), shape[first] - 1),)  # noqa: RUF005
+        value = new[lead + at]
+        joined = value if join == "set" else EVALUATE[join](out[place], value)
+        out[place] = np.asarray(joined).astype(x.dtype)
+    return out.reshape(x.shape)
+
+
+def _locate(*indices: Array, shape: tuple[int, ...]) -> Array:
+    wrapped = [np.where(i < 0, i + n, i) for i, n in zip(indices, shape)]
+    return sum(i * n for i, n in zip(wrapped, strides_of(shape)))
 
 
 def _pad(x: Array, value: Array, *, low: Any, high: Any) -> Array:
@@ -180,6 +209,8 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "slice": _slice,
     "update": _update,
     "pad": _pad,
+    "scatter": _scatter,
+    "locate": _locate,
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "take": lambda x, index, *, axis: np.take(x, index, axis, mode="wrap"),
     "dot": np.matmul,

@@ -87,12 +87,16 @@ class Graph:
         return "\n".join(_lines(self))
 
 
+# Equations that run as often and in the order that the program says: they may raise.
+KEPT = ("host",)
+
+
 def live(graph: Graph) -> Graph:
-    """The same graph without the equations that no result needs."""
+    """The same graph without the equations that no result needs; host steps stay."""
     needed = {a for a in graph.results if isinstance(a, Var)}
     kept = []
     for eqn in reversed(graph.eqns):
-        if any(out in needed for out in eqn.outputs):
+        if eqn.op in KEPT or any(out in needed for out in eqn.outputs):
             kept.append(eqn)
             needed.update(a for a in eqn.inputs if isinstance(a, Var))
     return Graph(graph.params, kept[::-1], graph.results)

@@ -7,8 +7,9 @@ Kinds:
   map     the result at an index depends on the operands there; an operand of shape () broadcasts
   index   moves elements: the result at an index is an operand's element at a computed index
   reduce  folds axes away;  scan  accumulates along an axis;  dot  contracts axes of two operands
-  sort    orders the elements along the last axis
+  sort    orders the elements along the last axis;  scatter  writes at computed places
   control runs the graphs it holds (`jitops.graph.control`)
+  host    a function of NumPy, run between kernels; it may have several results
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from jitops.errors import GraphError
 from jitops.graph.control import RULES as CONTROL_RULES
 from jitops.graph.types import ArrayType
+from jitops.host import check_call
 
 Rule = Callable[..., "tuple[ArrayType, ...]"]
 
@@ -191,6 +193,31 @@ def _take(x: ArrayType, index: ArrayType, *, axis: int) -> tuple[ArrayType, ...]
     return (x.with_shape(x.shape[:axis] + index.shape + x.shape[axis + 1 :]),)
 
 
+def _scatter(
+    x: ArrayType, index: ArrayType, new: ArrayType, *, axes: tuple[int, int], join: str
+) -> tuple[ArrayType, ...]:
+    """``x[..., index, ...] = join(x[..., index, ...], new)`` in the order of the index.
+
+    ``axes``: the first and the end of the axes that the index addresses, as one in C order.
+    ``join``: "set", or a map primitive of two operands.
+    """
+    first, stop = axes
+    if index.dtype != np.dtype("int64") or not 0 <= first < stop <= x.ndim:
+        raise _reject("scatter", [x, index, new], f"needs an int64 index and axes, got {axes}")
+    shape = x.shape[:first] + index.shape + x.shape[stop:]
+    joined = (x,) if join == "set" else PRIMITIVES[join].rule(x, x)
+    if new.dtype != x.dtype or new.shape not in (shape, ()) or joined != (x,):
+        raise _reject("scatter", [x, index, new], f"needs new values of shape {shape} for {join}")
+    return (x,)
+
+
+def _locate(*indices: ArrayType, shape: tuple[int, ...]) -> tuple[ArrayType, ...]:
+    """The position in C order of a multi-index; negative ones count from the end of their axis."""
+    if len(indices) != len(shape) or any(i.dtype != np.dtype("int64") for i in indices):
+        raise _reject("locate", indices, f"needs an int64 index for each axis of {shape}")
+    return (ArrayType(_map_shape("locate", indices), "int64"),)
+
+
 def _reduce_rule(op: str, kinds: str, result: str | None = None) -> Rule:
     def rule(x: ArrayType, *, axes: tuple[int, ...]) -> tuple[ArrayType, ...]:
         if kind_of(x.dtype) not in kinds or list(axes) != sorted(set(axes)):
@@ -237,6 +264,14 @@ def _dot_panels(x: ArrayType, y: ArrayType, *, columns: int) -> tuple[ArrayType,
     return (x.with_shape((*x.shape[:2], columns)),)
 
 
+def _host(
+    *types: ArrayType, function: str, call: str, results: tuple[tuple[str, tuple[int, ...]], ...]
+) -> tuple[ArrayType, ...]:
+    """A step of `jitops.host`; ``results`` has the dtype and shape of each, or None: not used."""
+    check_call(function, call, len(types))
+    return tuple(ArrayType(r[1], r[0]) for r in results if r is not None)
+
+
 MAP_RULES: tuple[tuple[str, str, str | None], ...] = (
     # names, kinds of the operands, dtype of the result (None: theirs)
     ("neg square", NUMBER, None),
@@ -275,6 +310,7 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("select", "map", _select),
     ("cast", "map", _cast),
     ("bitcast", "map", _bitcast),
+    ("locate", "map", _locate),
     ("full", "index", _full),
     ("iota", "index", _iota),
     ("broadcast", "index", _broadcast),
@@ -285,10 +321,12 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("pad", "index", _pad),
     ("concatenate", "index", _concatenate),
     ("take", "index", _take),
+    ("scatter", "scatter", _scatter),
     ("sort", "sort", _sort_rule("sort")),  # ascending, NaN last
     ("argsort", "sort", _sort_rule("argsort", "int64")),  # stable
     ("dot", "dot", _dot),
     ("dot_panels", "dot", _dot_panels),
+    ("host", "host", _host),
 )
 
 

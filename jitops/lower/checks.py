@@ -8,6 +8,7 @@ returns its outcome.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,10 +22,13 @@ Range = tuple[int, int]  # inclusive
 Bounds: TypeAlias = "Range | None"  # None: not known
 
 
-def with_checks(graph: Graph, known: Mapping[Var, Range] | None = None) -> tuple[Graph, bool]:
+def with_checks(
+    graph: Graph, known: Mapping[Var, Range] | None = None, first: bool = False
+) -> tuple[Graph, bool]:
     """The graph with one more result, bool[]: an index is out of bounds; unchanged if none can.
 
-    ``known``: the ranges of parameters.
+    ``known``: the ranges of parameters. ``first``: what leads to that result comes before
+    everything else.
     """
     ranges = _Ranges(known or {})
     eqns: list[Eqn] = []
@@ -43,8 +47,7 @@ def with_checks(graph: Graph, known: Mapping[Var, Range] | None = None) -> tuple
                 eqns.append(eqn)
                 outcome = bad if outcome is None else emit("or", outcome, bad)
                 continue
-        if eqn.op == "take":
-            index, extent = eqn.inputs[1], eqn.inputs[0].type.shape[eqn.attrs["axis"]]
+        for index, extent in _addressed(eqn):
             if (index, extent) not in seen and not _inside(ranges.of(index), extent):
                 seen.add((index, extent))
                 bad = _outside(emit, index, extent)
@@ -53,7 +56,21 @@ def with_checks(graph: Graph, known: Mapping[Var, Range] | None = None) -> tuple
         ranges.note(eqn)
     if outcome is None:
         return graph, False
+    if first:
+        needed = set(live(Graph(graph.params, eqns, [outcome])).eqns)
+        eqns.sort(key=lambda eqn: eqn not in needed)
     return Graph(graph.params, eqns, [*graph.results, outcome]), True
+
+
+def _addressed(eqn: Eqn) -> list[tuple[Atom, int]]:
+    """The indices that an equation uses, and the sizes of what they address."""
+    if eqn.op == "locate":
+        return list(zip(eqn.inputs, eqn.attrs["shape"]))
+    if eqn.op not in ("take", "scatter"):
+        return []
+    x, index = eqn.inputs[:2]
+    first, stop = eqn.attrs.get("axes") or (eqn.attrs["axis"], eqn.attrs["axis"] + 1)
+    return [(index, prod(x.type.shape[first:stop]))]
 
 
 def _outside(emit: Callable[..., Var], index: Atom, extent: int) -> Var:
@@ -182,6 +199,10 @@ def _sorted(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
     return 0, max(eqn.output.type.shape[-1] - 1, 0)
 
 
+def _locate(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
+    return 0, max(prod(eqn.attrs["shape"]) - 1, 0)
+
+
 def _mod(eqn: Eqn, bounds: Sequence[Bounds]) -> Bounds:
     divisor = bounds[1]
     return (0, divisor[1] - 1) if divisor is not None and divisor[0] > 0 else None
@@ -238,6 +259,7 @@ _RULES: dict[str, Callable[[Eqn, Sequence[Bounds]], Bounds]] = {
     "argmax": _position,
     "argmin": _position,
     "argsort": _sorted,
+    "locate": _locate,
     "mod": _mod,
     "add": _add,
     "sub": _sub,

@@ -43,6 +43,8 @@ def lower_map(
         return body.let(cast(body, operands[0], dtype, attrs["dtype"]))
     if op == "bitcast":
         return bitcast(body, operands[0], dtype, attrs["dtype"])
+    if op == "locate":
+        return body.let(_locate(body, operands, attrs["shape"]))
     if (op, register_dtype(dtype)) in MATH:
         value = MATH[op, register_dtype(dtype)](body, *operands)
     else:
@@ -50,6 +52,18 @@ def lower_map(
     if result in NARROW_FLOATS:
         value = round_to(body, value, result)
     return body.let(value)
+
+
+def _locate(body: Body, indices: list[Expr], shape: tuple[int, ...]) -> Expr:
+    """The position in C order of a multi-index, negative ones counted from the end."""
+    total = sc.const(0, "int64")
+    for index, extent in zip(indices, shape):
+        size = sc.const(extent, "int64")
+        moved = sc.wrapping(tirx.Add, index, size)
+        inside = sc.select(sc.lt(index, sc.const(0, "int64")), moved, index)
+        step = body.let(sc.wrapping(tirx.Mul, total, size), "at")
+        total = body.let(sc.wrapping(tirx.Add, step, body.let(inside, "at")), "at")
+    return total
 
 
 def is_product(op: str, dtype: str) -> bool:

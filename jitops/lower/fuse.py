@@ -20,7 +20,8 @@ from jitops.lower.sorting import scratch_of
 from jitops.lower.sources import Read, reads
 
 REGIONS = ("update", "pad", "concatenate")
-ROOTS = ("reduce", "scan", "sort", "dot", "control")  # kinds
+IN_PLACE = ("update", "scatter")  # they may write into the memory of their first operand
+ROOTS = ("reduce", "scan", "sort", "scatter", "dot", "control", "host")  # kinds
 
 # Rows are fused with what follows them only if they are many, or all of it is small.
 MIN_ROWS = 16
@@ -77,7 +78,7 @@ class RowGroup(Group):
 
 
 class RootGroup(Group):
-    """One equation by itself: regions, scan, sort, contraction; or control flow."""
+    """One equation by itself: regions, scan, sort, scatter, contraction; or control flow."""
 
     def __init__(self, eqn: Eqn) -> None:
         super().__init__(eqn.outputs)
@@ -93,14 +94,14 @@ class DotGroup(RootGroup):
     kind = "dot"
 
 
-def fuse(graph: Graph, outcome: Var | None = None) -> list[Group]:
+def fuse(graph: Graph, outcome: Var | None = None, guarded: bool = False) -> list[Group]:
     """The kernels of a simplified graph, in order; its results are distinct equation outputs.
 
-    ``outcome`` is stored like a result.
+    ``outcome`` is stored like a result, and ``guarded`` by it is what its equations do not need.
     """
     if outcome is not None:
         graph = Graph(graph.params, graph.eqns, [*graph.results, outcome])
-    return _Fuser(graph).run()
+    return _Fuser(graph).run(outcome if guarded else None)
 
 
 def is_root(eqn: Eqn) -> bool:
@@ -114,10 +115,14 @@ class _Fuser:
         self.stored = stored_variables(graph)
         self.groups: list[Group] = []
         self.home: dict[Var, int] = {}  # stored variable -> its group's position
+        self.open = 0  # nothing joins groups before this one any more
 
-    def run(self) -> list[Group]:
+    def run(self, first: Var | None = None) -> list[Group]:
+        """All groups; what does not lead to ``first`` comes after it."""
         for eqn in self.graph.eqns:
             var = eqn.outputs[0]
+            if first in self.home and not self.open:
+                self.open = len(self.groups)
             if PRIMITIVES[eqn.op].kind == "reduce":
                 self._place_reduction(eqn)
             elif is_root(eqn):
@@ -168,7 +173,7 @@ class _Fuser:
 
     def _candidates(self, atoms: Iterable[Atom]) -> list[int]:
         """Positions of groups that a reader of these atoms may join: none of them is made later."""
-        latest = 0
+        latest = self.open
         pending, seen = list(atoms), set()
         while pending:
             var = pending.pop()
@@ -254,7 +259,7 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
     stored: set[Var] = set()
     results = {a for a in graph.results if isinstance(a, Var)}
     for eqn in reversed(graph.eqns):
-        if PRIMITIVES[eqn.op].kind == "control":
+        if PRIMITIVES[eqn.op].kind in ("control", "host"):
             stored.update(eqn.outputs, _operands(eqn))
             continue
         var = eqn.outputs[0]
@@ -309,20 +314,28 @@ def _inline_costs(graph: Graph) -> dict[Var, int]:
 
 
 def _hazards(graph: Graph, stored: set[Var]) -> set[Var]:
-    """New values of an ``update`` that read its target elsewhere: stored first."""
+    """New values of an ``update`` or ``scatter`` that read its target elsewhere: stored first."""
     definitions = graph.definitions()
     found: set[Var] = set()
     for eqn in graph.eqns:
-        if eqn.op != "update" or not isinstance(eqn.inputs[1], Var):
+        if eqn.op not in IN_PLACE:
             continue
-        target, new = eqn.inputs
-        if new in stored or new not in definitions:
-            continue
-        at = domain_index(new.type.shape)
-        start, step = eqn.attrs["start"], eqn.attrs["step"]
-        place = key_of(tuple(i * d + s for i, s, d in zip(at, start, step)))
+        target, *operands = eqn.inputs
         others: dict[Any, Any] = dict.fromkeys(stored | {target})
-        for read in reads(definitions, others, new, at):
-            if read.var is target and (read.index is None or key_of(read.index) != place):
-                found.add(new)
+        for new in operands:
+            if new in stored or new not in definitions:
+                continue
+            at = domain_index(new.type.shape)
+            place = _updated(eqn, at)
+            for read in reads(definitions, others, new, at):
+                if read.var is target and (read.index is None or key_of(read.index) != place):
+                    found.add(new)
     return found
+
+
+def _updated(eqn: Eqn, at: Index) -> Any:
+    """Which element of its target an ``update`` writes for a new one; None if computed."""
+    if eqn.op == "scatter":
+        return None
+    start, step = eqn.attrs["start"], eqn.attrs["step"]
+    return key_of(tuple(i * d + s for i, s, d in zip(at, start, step)))

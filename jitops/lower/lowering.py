@@ -10,21 +10,23 @@ from jitops.lower.checks import with_checks
 from jitops.lower.contractions import DotKernel
 from jitops.lower.frame import Frame, Slot
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
+from jitops.lower.hosts import HostStep, own_operands
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
 from jitops.lower.memory import Memory, Piece, place
 from jitops.lower.region import Region, copy
 from jitops.lower.scans import ScanKernel
+from jitops.lower.scatters import ScatterKernel
 from jitops.lower.simplify import own_results, simplify
 from jitops.lower.sorting import SortKernel
-from jitops.lower.steps import Step, cost, kernels
+from jitops.lower.steps import Branch, Step, cost, kernels
 
 
 class Lowered:
     """What one call does, step by step, the bytes of workspace, and the entry's arguments.
 
-    ``steps``: kernels, and control flow around kernels (`jitops.lower.steps`). ``arguments``: how
-    many the entry takes. ``checked``: byte `memory.OUTCOME` of the workspace is 1 after a call with
-    an index out of bounds.
+    ``steps``: kernels, control flow around kernels, and host steps (`jitops.lower.steps`).
+    ``arguments``: how many the entry takes. ``checked``: byte `memory.OUTCOME` of the workspace is
+    1 after a call with an index out of bounds.
     """
 
     __slots__ = ("arguments", "checked", "steps", "workspace")
@@ -59,8 +61,8 @@ def lower(
     to the position of the result that replaces its contents; the other results are fresh outputs,
     in order. ``vector_bits``: the width of the target's vector registers.
     """
-    graph, checked = with_checks(graph)
-    graph = own_results(simplify(graph, vector_bits))
+    graph, checked = with_checks(graph, first=bool(written))
+    graph = own_operands(own_results(simplify(graph, vector_bits)))
     outcome = graph.results[-1] if checked else None
     graph = Graph(graph.params, graph.eqns, graph.results[:-1]) if checked else graph
     fresh = [r.type for n, r in enumerate(graph.results) if n not in written.values()]
@@ -93,21 +95,31 @@ class Lowering:
         workspace that are not this graph's.
         """
         new_values = {graph.params[p]: graph.results[r] for p, r in written.items()}
-        groups = fuse(graph, outcome)
+        guarded = outcome is not None and bool(written)
+        groups = fuse(graph, outcome, guarded)
         memory = place(graph, groups, given, new_values, outcome, busy)  # type: ignore[arg-type]
         self.workspace = max(self.workspace, memory.workspace)
         definitions = graph.definitions()
         steps: list[Step] = []
+        checks: list[Step] = []
+        # Host steps stay outside of the branch; no argument is written before the last of them.
+        early = [n for n, g in enumerate(groups) if g.kind == "host" or outcome in g.outputs]
+        last = max(early, default=-1)
         for n, group in enumerate(groups):
             if isinstance(group, DotGroup):
                 steps.append(_contraction(group, definitions, memory, self.vector_bits))
+            elif isinstance(group, RootGroup) and group.kind == "host":
+                steps.append(HostStep(group.eqn, memory.slots))
             elif isinstance(group, RootGroup) and group.kind == "control":
                 steps.extend(Region(self, group.eqn, definitions, memory, memory.busy(n)).steps())
             else:
                 steps.extend(_kernels(group, definitions, memory))
+            if guarded and n == last:
+                checks, steps = steps, []
         for new, param in memory.copies:
             steps.append(copy(definitions, memory, memory.slots[param], new))
-        return steps
+        # No argument is written once an index is out of bounds.
+        return [*checks, Branch(memory.slots[outcome], (), steps)] if guarded else steps  # type: ignore[index]
 
 
 def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> list[Kernel]:
@@ -127,7 +139,19 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
     if group.kind == "sort":
         scratch = [memory.slots[v] for v in group.scratch]
         return [SortKernel(frame, group.eqn, memory.slots, scratch)]
+    if group.kind == "scatter":
+        return _scatter(frame, group.eqn, memory)
     return [ScanKernel(frame, group.eqn, memory.slots)]
+
+
+def _scatter(frame: Frame, eqn: Eqn, memory: Memory) -> list[Kernel]:
+    """The base, unless it is in place already, then what is written into it."""
+    scatter = ScatterKernel(frame, eqn, memory.slots)
+    if eqn.output in memory.in_place:
+        return [scatter]
+    store = Store(memory.slots[eqn.output], eqn.inputs[0])
+    base = Frame(frame.definitions, frame.slots)
+    return [MapKernel(base, eqn.output.type.shape, [store]), scatter]
 
 
 def _frame(definitions: Mapping[Var, Eqn], memory: Memory, own: Sequence[Var]) -> Frame:

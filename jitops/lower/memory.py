@@ -1,8 +1,8 @@
 """Where each stored variable lives: arguments of the entry, or slices of one workspace.
 
-An ``update`` writes into its base's memory when nobody reads the base afterwards, and the new value
-of a mutated argument is computed straight into the argument when that cannot be seen. What is left
-in the workspace shares memory with what is dead by then.
+An ``update`` or ``scatter`` writes into its base's memory when nobody reads the base afterwards,
+and the new value of a mutated argument is computed straight into the argument when that cannot be
+seen. What is left in the workspace shares memory with what is dead by then.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.lower.frame import Slot
-from jitops.lower.fuse import Group, MapGroup, RootGroup, RowGroup
+from jitops.lower.fuse import IN_PLACE, Group, MapGroup, RootGroup, RowGroup
 from jitops.lower.index import domain_index, key_of
 from jitops.lower.sources import reads
 
@@ -79,11 +79,16 @@ class _Placer:
         self.last_read: dict[Var, int] = {}
         for n, leaves in enumerate(self.reads):
             self.last_read.update(dict.fromkeys(leaves, n))
+        hosts = [n for n, group in enumerate(groups) if group.kind == "host"]
+        # What a host step raises leaves the arguments as they were: they are written after it.
+        self.last_host = max(hosts, default=-1)
         self.owner: dict[Var, Var] = {}  # variable -> the one whose memory it uses
         self.memory = Memory()
         self.memory.needed.update(*self.reads, (a for a in graph.results if isinstance(a, Var)))
         if outcome is not None:
             self.memory.needed.add(outcome)
+        hosted = {var for n in hosts for var in groups[n].outputs}
+        self.stored -= hosted - self.memory.needed  # NumPy computes it, nobody keeps it
 
     def run(self) -> Memory:
         self._reuse_bases()
@@ -135,6 +140,8 @@ class _Placer:
             if base in results or self.last_read.get(base, -1) > self.home[var]:
                 continue
             param = self.root(base)
+            if param in params and self.home[var] < self.last_host:
+                continue
             if param in params and var in results and self.written.get(param) is not var:
                 continue
             self.owner[var] = base
@@ -168,6 +175,8 @@ class _Placer:
         home = self.home[new]
         group = self.groups[home]
         if self.root(new) is not new or self.last_read.get(param, -1) > home:
+            return False
+        if home < self.last_host:
             return False
         if param not in self.reads[home]:
             return True
@@ -247,7 +256,7 @@ class _Placer:
 
 def replaced(eqn: Eqn) -> list[tuple[Var, Var]]:
     """Pairs of an operand and the output that is the operand with new contents."""
-    if eqn.op == "update":
+    if eqn.op in IN_PLACE:
         pairs = [(eqn.inputs[0], eqn.output)]
     elif eqn.op in ("while", "for"):
         pairs = list(zip(control.operands(eqn).carry, control.outputs(eqn).carry))

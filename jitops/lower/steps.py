@@ -1,4 +1,7 @@
-"""Control flow around kernels: branches and loops of the entry, with the memory they look at."""
+"""Control flow around kernels: branches and loops of the entry, with the memory they look at.
+
+Host steps cut the sequence into segments, each with an entry of its own; no body has one.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from jitops.graph.types import ArrayType
 from jitops.lower.cost import UNKNOWN_TRIPS
 from jitops.lower.frame import Slot
+from jitops.lower.hosts import HostStep
 from jitops.lower.kernels import Kernel
 
 
@@ -80,7 +84,7 @@ class For:
         return For(self.count, self.counter, self.turn, self.reverse, steps)
 
 
-Step: TypeAlias = "Kernel | Branch | While | For"
+Step: TypeAlias = "Kernel | Branch | While | For | HostStep"
 T = TypeVar("T")
 
 
@@ -96,19 +100,33 @@ def kernels(steps: Sequence[Step]) -> Iterator[Kernel]:
     for step in steps:
         if isinstance(step, Kernel):
             yield step
-        else:
+        elif not isinstance(step, HostStep):
             for part in step.parts():
                 yield from kernels(part)
 
 
 def each(steps: Sequence[Step], visit: Callable[[Kernel], T]) -> list[Any]:
     """The same steps with every kernel replaced."""
-    return [
-        visit(step)
-        if isinstance(step, Kernel)
-        else step.with_parts(*(each(part, visit) for part in step.parts()))
-        for step in steps
-    ]
+
+    def one(step: Step) -> Any:
+        if isinstance(step, Kernel):
+            return visit(step)
+        if isinstance(step, HostStep):
+            return step
+        return step.with_parts(*(each(part, visit) for part in step.parts()))
+
+    return list(map(one, steps))
+
+
+def segments(steps: Sequence[Any]) -> list[list[Any]]:
+    """What comes before the first host step, between two of them, and after the last."""
+    found: list[list[Any]] = [[]]
+    for step in steps:
+        if isinstance(step, HostStep):
+            found.append([])
+        else:
+            found[-1].append(step)
+    return found
 
 
 def cost(steps: Sequence[Step]) -> float:
@@ -119,6 +137,8 @@ def cost(steps: Sequence[Step]) -> float:
 def _cost(step: Step) -> float:
     if isinstance(step, Kernel):
         return step.cost()
+    if isinstance(step, HostStep):
+        return 0.0  # NumPy's own
     if isinstance(step, Branch):
         return max(map(cost, step.parts()))
     trips = step.count if isinstance(step, For) and isinstance(step.count, int) else UNKNOWN_TRIPS

@@ -160,7 +160,8 @@ bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyOb
   spec->plain =
       spec->result.kind == NodeKind::Out && !spec->result.scalar && program.outputs.size() == 1;
   spec->direct = spec->plain && program.mutated.empty() && program.inputs.size() <= kDirect &&
-                 !program.parallel && !program.release_gil && program.workspace == 0;
+                 !program.parallel && !program.release_gil && program.workspace == 0 &&
+                 program.steps.empty();
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     if (program.inputs[i].scalar || spec->sources[i].captured != nullptr) spec->direct = false;
   }

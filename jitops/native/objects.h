@@ -39,6 +39,24 @@ struct OutputSpec {
   size_t bytes = 0;
 };
 
+// Memory that a host step reads or writes: an array in one of the entry's buffers.
+struct View {
+  int buffer = -1;  // -1: a result that nobody reads
+  size_t offset = 0;
+  DType dtype = DType::Invalid;
+  std::vector<npy_intp> shape;
+  std::vector<npy_intp> strides;  // bytes
+};
+
+// A part of a call: kernels behind an entry, or a Python callable between them, which gets a tuple
+// of arrays and gives one.
+struct Step {
+  KernelEntry entry = nullptr;
+  PyObject* callable = nullptr;  // owned by the program; null for an entry
+  std::vector<View> reads;
+  std::vector<View> writes;
+};
+
 constexpr size_t kOutcome = 8;  // jitops/lower/memory.py: OUTCOME
 
 struct ProgramSpec {
@@ -50,6 +68,7 @@ struct ProgramSpec {
   bool parallel = false;
   bool checked = false;  // byte kOutcome of the workspace tells whether an index was out of bounds
   bool release_gil = false;
+  std::vector<Step> steps;  // empty: `entry` is all there is
   std::string name;
 };
 
@@ -110,6 +129,13 @@ Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result
 
 // scalars.cpp: convert a scalar leaf to the bytes of `input.dtype`.
 Outcome store_scalar(const InputSpec& input, const Leaf& leaf, void* slot);
+
+// steps.cpp
+// Read (entry address,) or (callable, reads, writes) for each step. False with an error set.
+bool read_steps(PyObject* sequence, ProgramSpec* program);
+// Run a host step on these buffers. `owners` keeps each buffer's memory alive, null where only a
+// copy may be handed out. False with an error set: what NumPy raised.
+bool run_host(const Step& step, void* const* buffers, PyObject* const* owners);
 
 // results.cpp
 struct Result {

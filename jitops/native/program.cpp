@@ -175,16 +175,17 @@ bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, Py_ssize_t wor
 
 PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* const names[] = {"library", "symbol",   "inputs", "outputs", "workspace",
-                                      "cost_ns", "parallel", "name",   "checked", nullptr};
-  PyObject *library, *symbol, *inputs, *outputs;
+                                      "cost_ns", "parallel", "name",   "checked", "steps",
+                                      nullptr};
+  PyObject *library, *symbol, *inputs, *outputs, *steps = nullptr;
   Py_ssize_t workspace = 0;
   double cost_ns = 0;
   int parallel = 0;
   int checked = 0;
   const char* name = "kernel";
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|ndpsp", const_cast<char**>(names),
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|ndpspO", const_cast<char**>(names),
                                    g_library_type, &library, &symbol, &inputs, &outputs, &workspace,
-                                   &cost_ns, &parallel, &name, &checked)) {
+                                   &cost_ns, &parallel, &name, &checked, &steps)) {
     return nullptr;
   }
   Ref found = PyUnicode_Check(symbol) ? Ref(PyObject_CallMethod(library, "symbol", "O", symbol))
@@ -200,7 +201,8 @@ PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   self->spec.parallel = parallel != 0;
   self->spec.checked = checked != 0;
   self->spec.name = name;
-  if (!fill(&self->spec, inputs, outputs, workspace, cost_ns, code)) {
+  if (!fill(&self->spec, inputs, outputs, workspace, cost_ns, code) ||
+      (steps != nullptr && !read_steps(steps, &self->spec))) {
     Py_DECREF(self);
     return nullptr;
   }
@@ -210,6 +212,7 @@ PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 void program_dealloc(PyObject* object) {
   Program* self = reinterpret_cast<Program*>(object);
   PyTypeObject* type = Py_TYPE(object);
+  for (Step& step : self->spec.steps) Py_CLEAR(step.callable);
   self->spec.~ProgramSpec();
   Py_XDECREF(self->library);
   type->tp_free(object);

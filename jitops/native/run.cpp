@@ -19,6 +19,7 @@ struct Frame {
   alignas(kSlot) unsigned char scalars[16][kSlot];
   std::vector<std::array<unsigned char, kSlot>> more_scalars;
   void* workspace = nullptr;
+  PyObject* keeper = nullptr;  // of the workspace, where host steps see it; owned
   const TypeFacts* tensor = nullptr;
   PyObject* example = nullptr;
 
@@ -30,7 +31,11 @@ struct Frame {
         memory::release(result.data);
       }
     }
-    if (workspace != nullptr) memory::release(workspace);
+    if (keeper != nullptr) {
+      Py_DECREF(keeper);
+    } else if (workspace != nullptr) {
+      memory::release(workspace);
+    }
   }
 
   void* scalar_slot(size_t i, size_t count) {
@@ -183,20 +188,20 @@ bool make_results(const Binding& binding, Frame* frame) {
 }
 
 // While other threads may run Python code, this call's arrays must not go away.
-int32_t call_released(const Binding& binding, const Call& call, void* const* buffers) {
+int32_t call_released(KernelEntry entry, const Call& call, void* const* buffers) {
   for (const Leaf& leaf : call.leaves) Py_INCREF(leaf.object);
   PyThreadState* state = PyEval_SaveThread();
-  const int32_t code = binding.program->spec.entry(buffers);
+  const int32_t code = entry(buffers);
   PyEval_RestoreThread(state);
   for (const Leaf& leaf : call.leaves) Py_DECREF(leaf.object);
   return code;
 }
 
-int32_t call_kernel(const Binding& binding, const Call& call, int threads, void* const* buffers) {
-  const ProgramSpec& program = binding.program->spec;
-  if (!program.parallel && !program.release_gil) return program.entry(buffers);
+int32_t call_entry(const ProgramSpec& program, KernelEntry entry, const Call& call, int threads,
+                   void* const* buffers) {
+  if (!program.parallel && !program.release_gil) return entry(buffers);
   const pool::OpLimit limit(threads);
-  return program.release_gil ? call_released(binding, call, buffers) : program.entry(buffers);
+  return program.release_gil ? call_released(entry, call, buffers) : entry(buffers);
 }
 
 bool note_writes(const Binding& binding, const Call& call) {
@@ -305,6 +310,43 @@ Outcome kernel_failed(const Binding& binding, int32_t code) {
   return Outcome::Failed;
 }
 
+// What keeps the memory of each buffer alive when NumPy gets it; null for scalars.
+bool find_owners(const Binding& binding, const Call& call, Frame* frame,
+                 Inline<PyObject*, 32>* owners) {
+  const ProgramSpec& program = binding.program->spec;
+  owners->reserve(program.inputs.size() + program.outputs.size() + 1);
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    owners->push_reserved(
+        program.inputs[i].scalar ? nullptr : source_object(binding.spec.sources[i], call));
+  }
+  for (const Result& result : frame->results) owners->push_reserved(result.object);
+  if (frame->workspace != nullptr) {
+    frame->keeper = PyCapsule_New(frame->workspace, nullptr, [](PyObject* capsule) {
+      memory::release(PyCapsule_GetPointer(capsule, nullptr));
+    });
+    if (frame->keeper == nullptr) return false;
+  }
+  owners->push_reserved(frame->keeper);
+  return true;
+}
+
+// Kernels and host steps in order. Python code runs in between: the call's arguments are held.
+bool run_steps(const Binding& binding, Call& call, int threads, Frame* frame) {
+  const ProgramSpec& program = binding.program->spec;
+  call.hold();
+  Inline<PyObject*, 32> owners;
+  if (!find_owners(binding, call, frame, &owners)) return false;
+  for (const Step& step : program.steps) {
+    if (step.callable != nullptr) {
+      if (!run_host(step, frame->buffers.begin(), owners.begin())) return false;
+      continue;
+    }
+    const int32_t code = call_entry(program, step.entry, call, threads, frame->buffers.begin());
+    if (code != 0) return kernel_failed(binding, code), false;
+  }
+  return true;
+}
+
 // The common small call, arrays in and one array out, without a frame.
 Outcome run_direct(const Binding& binding, const Call& call, PyObject** result) {
   const ProgramSpec& program = binding.program->spec;
@@ -371,11 +413,16 @@ Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result
     frame.example = first_tensor(call);
   }
   if (!make_results(binding, &frame)) return Outcome::Failed;
-  const int32_t code = call_kernel(binding, call, threads, frame.buffers.begin());
-  if (__builtin_expect(code != 0, 0)) return kernel_failed(binding, code);
-  if (binding.program->spec.checked && index_outside(frame)) {
-    PyErr_Format(PyExc_IndexError, "an index is out of bounds in op '%s'",
-                 binding.program->spec.name.c_str());
+  const ProgramSpec& program = binding.program->spec;
+  if (__builtin_expect(!program.steps.empty(), 0)) {
+    if (!run_steps(binding, call, threads, &frame)) return Outcome::Failed;
+  } else {
+    const int32_t code =
+        call_entry(program, program.entry, call, threads, frame.buffers.begin());
+    if (__builtin_expect(code != 0, 0)) return kernel_failed(binding, code);
+  }
+  if (program.checked && index_outside(frame)) {
+    PyErr_Format(PyExc_IndexError, "an index is out of bounds in op '%s'", program.name.c_str());
     return Outcome::Failed;
   }
   if (call.tensor != nullptr && !note_writes(binding, call)) return Outcome::Failed;

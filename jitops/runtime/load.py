@@ -6,6 +6,7 @@ from typing import Any
 
 from jitops._native import Library, Program
 from jitops.cache.artifact import Artifact
+from jitops.errors import JitopsError
 
 ENTRY = "jitops_entry"
 
@@ -13,10 +14,18 @@ ENTRY = "jitops_entry"
 def load_program(artifact: Artifact) -> Program:
     """Map the artifact's image, exactly the bytes that were checked, and describe its entry.
 
-    Raises ImportError with the dynamic linker's message where the image cannot be mapped.
+    Raises ImportError with the dynamic linker's message where the image cannot be mapped, and where
+    the plan refers to memory that it lacks or to a function that no host step may run.
     """
-    plan = artifact.plan
     library = Library(artifact.image)
+    try:
+        return _program(library, artifact)
+    except (JitopsError, ValueError) as error:
+        raise ImportError(f"the launch plan is not one that jitops writes: {error}") from error
+
+
+def _program(library: Library, artifact: Artifact) -> Program:
+    plan = artifact.plan
     inputs = [_input(entry) for entry in plan["inputs"]]
     outputs = [(entry["dtype"], tuple(entry["shape"])) for entry in plan["outputs"]]
     return Program(
@@ -29,7 +38,24 @@ def load_program(artifact: Artifact) -> Program:
         plan["parallel"],
         str(artifact.meta.get("name", "kernel")),
         plan.get("checked", False),
+        [_step(library, step) for step in plan.get("steps", ())],
     )
+
+
+def _step(library: Library, step: dict[str, Any]) -> tuple[Any, ...]:
+    if "entry" in step:
+        return (library.symbol(step["entry"]),)
+    from jitops.host import Step
+
+    run = Step(step["function"], step["call"], step["results"], len(step["reads"]))
+    return run, [_view(v) for v in step["reads"]], [_view(v) for v in step["writes"]]
+
+
+def _view(view: dict[str, Any] | None) -> tuple[Any, ...] | None:
+    if view is None:
+        return None
+    shape, strides = tuple(view["shape"]), tuple(view["strides"])
+    return view["buffer"], view["offset"], view["dtype"], shape, strides
 
 
 def _input(entry: dict[str, Any]) -> tuple[Any, ...]:

@@ -10,11 +10,12 @@ from jitops.schedule.elementwise import elementwise
 from jitops.schedule.matmul import matmul
 from jitops.schedule.rows import rows_inner, rows_outer
 from jitops.schedule.scan import scan
+from jitops.schedule.scatter import scatter
 from jitops.schedule.sort import sort
 
 Rule = Callable[[Kernel], "Scope | None"]
 
-RULES: tuple[Rule, ...] = (matmul, rows_inner, rows_outer, scan, sort, elementwise)
+RULES: tuple[Rule, ...] = (matmul, rows_inner, rows_outer, scan, sort, scatter, elementwise)
 
 
 def schedule(kernel: Kernel) -> Scope:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from jitops.errors import UnsupportedError
 from jitops.graph.graph import Graph, live
 from jitops.trace.intercept import ACTIVE, INTERCEPTION, rebound
 from jitops.trace.raising import NeedsStatic, unsupported
+from jitops.trace.recorder import HostCall
 from jitops.trace.session import Param, Trace
 from jitops.trace.tracer import Tracer
 from jitops.trace.tree import Results, mapped
 from jitops.trace.weak import Weak
 
-__all__ = ["Param", "Traced", "is_traced", "trace"]
+__all__ = ["Param", "Traced", "host_steps_refused", "is_traced", "trace"]
 
 RETRIES = 64  # each retrace makes one more runtime int static
 
@@ -29,9 +31,10 @@ class Traced:
         ("tuple" | "list", (...)), ("dict", ((key, tree), ...)), ("namedtuple", cls, (...)).
     static_leaves: dynamic leaf index -> the value of a Python int that had to become static; its
         parameter has no use in the graph, and a range of that value alone.
+    hosts: the steps that run in NumPy, in order, with the user's lines.
     """
 
-    __slots__ = ("graph", "mutated", "params", "result", "static_leaves")
+    __slots__ = ("graph", "hosts", "mutated", "params", "result", "static_leaves")
 
     def __init__(
         self,
@@ -40,8 +43,10 @@ class Traced:
         mutated: dict[int, int],
         result: tuple[Any, ...],
         static_leaves: dict[int, int],
+        hosts: Sequence[HostCall] = (),
     ) -> None:
         self.graph = graph
+        self.hosts = tuple(hosts)
         self.params = params
         self.mutated = mutated
         self.result = result
@@ -77,6 +82,18 @@ def trace(
 def is_traced(x: Any) -> bool:
     """Whether this stands for a value of a function that is being traced."""
     return type(x) is Tracer or type(x) is Weak
+
+
+def host_steps_refused(op: str, hosts: Sequence[HostCall]) -> UnsupportedError:
+    """The error for an op with host steps under strict."""
+    first, *more = hosts
+    return UnsupportedError(
+        f"{first.function} has no native code, and op {op!r} is strict",
+        where=first.where,
+        found="; ".join(map(str, more)) and f"also {'; '.join(map(str, more))}",
+        way_out="Compute it outside the op and pass the result, or allow it with strict=False:"
+        " it then runs in NumPy, between the op's kernels.",
+    )
 
 
 def _trace_once(
@@ -144,4 +161,4 @@ def _finish(t: Trace, result: Any, static_leaves: dict[int, int]) -> Traced:
                 atoms.append(new)
     params = tuple(t.params)
     graph = live(Graph([p.var for p in params], t.eqns, atoms))
-    return Traced(graph, params, mutated, tree, dict(static_leaves))
+    return Traced(graph, params, mutated, tree, dict(static_leaves), t.hosts)

@@ -100,17 +100,6 @@ def copyto(t: Any, dst: Any, src: Any, casting: Any = "same_kind", where: Any = 
     dst.write(t.emit("select", mask, new, dst.read()))
 
 
-def putmask(t: Any, a: Any, mask: Any, values: Any) -> None:
-    """Write values (of the array's own size, or one) where the mask holds."""
-    x = t.array(values)
-    if x.size != 1 and x.shape != a.shape:
-        raise unsupported(
-            "np.putmask with values that repeat is not supported in a traced function",
-            "Use np.copyto(a, values, where=mask) with values of the array's shape.",
-        )
-    copyto(t, a, x if x.size != 1 else x.reshaped(()), "unsafe", t.array(mask).reshaped(a.shape))
-
-
 def select(t: Any, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     """The choice of the first condition that holds."""
     if len(condlist) != len(choicelist):
@@ -265,15 +254,6 @@ def compress(t: Any, condition: Any, a: Any, axis: Any = None, out: Any = None) 
             "Use np.where(mask, x, other), or a reduction with where=mask.",
         )
     return np.take(t.array(a), np.flatnonzero(known), axis=axis, out=out)
-
-
-def put(t: Any, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
-    """Write to flat positions; the values repeat as needed."""
-    index = t.array(ind)
-    values = t.array(v)
-    if values.size not in (1, index.size):
-        values = np.resize(values, index.shape)
-    a.flat[np.ravel(index)] = np.ravel(values) if values.size > 1 else values.reshaped(())
 
 
 def fill_diagonal(t: Any, a: Any, val: Any, wrap: bool = False) -> None:
@@ -459,7 +439,5 @@ TABLE: dict[str, Rule] = {
 
 MUTATING: dict[str, Rule] = {
     "copyto": copyto,
-    "putmask": putmask,
     "fill_diagonal": fill_diagonal,
-    "put": put,
 }

@@ -35,12 +35,15 @@ ROOMS = {
         column_stack take repeat tile roll tril triu
     """,
     "composed": """
-        copyto putmask fill_diagonal put where clip round around select choose interp
+        copyto fill_diagonal where clip round around select choose interp
         convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
         piecewise meshgrid kron block cross linalg.cross compress
     """,
     "ordering": """
         sort argsort partition argpartition lexsort sort_complex searchsorted digitize
+    """,
+    "scattering": """
+        put place putmask bincount ravel_multi_index unravel_index
     """,
     "linalg": """
         dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
@@ -53,7 +56,14 @@ ROOMS = {
         delete insert resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod
         tril_indices_from triu_indices_from diag_indices_from diagflat ix_ shape ndim size
         iscomplexobj isrealobj result_type can_cast common_type min_scalar_type may_share_memory
-        shares_memory
+        shares_memory linalg.tensorinv linalg.tensorsolve fft.fftshift fft.ifftshift
+    """,
+    "hosted": """
+        linalg.inv linalg.pinv linalg.solve linalg.lstsq linalg.det linalg.slogdet linalg.cond
+        linalg.matrix_rank linalg.cholesky linalg.qr linalg.svd linalg.svdvals linalg.eig
+        linalg.eigvals linalg.eigh linalg.eigvalsh polyfit fft.fft fft.ifft fft.rfft fft.irfft
+        fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2 fft.irfft2 fft.fftn fft.ifftn fft.rfftn
+        fft.irfftn
     """,
     "creation": """
         zeros_like ones_like empty_like full_like linspace logspace geomspace

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from jitops.graph.graph import Atom
 from jitops.graph.types import ArrayType
+from jitops.trace import functions
 from jitops.trace.masked import Masked
-from jitops.trace.raising import misfit, unsupported
+from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL, INT64
-from jitops.trace.tracer import Tracer
+from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
 
 FULL = slice(None)
@@ -163,7 +163,7 @@ def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, bool] | No
 # --- integer arrays -----------------------------------------------------------------------------
 
 
-def _advanced(t: Any, x: Tracer, keys: list[Any]) -> tuple[Tracer, list[int], list[Any], bool]:
+def advanced(t: Any, x: Tracer, keys: list[Any]) -> tuple[Tracer, list[int], list[Any], bool]:
     """After the slices: the array, its indexed axes, their indices, whether those come in front."""
     plain: list[Any] = []
     axes: list[int] = []
@@ -204,31 +204,34 @@ def _integers(t: Any, x: Tracer, k: Any) -> list[Any]:
     return [t.wrap_known(i) for i in value.nonzero()]
 
 
-def _positions(t: Any, shape: tuple[int, ...], indices: list[Any]) -> Tracer:
+def positions(t: Any, shape: tuple[int, ...], indices: list[Any]) -> Tracer:
     """One int64 index into the flattened axes, from one index per axis; negative ones wrap."""
-    flat: Any = None
-    for extent, index in zip(shape, indices):
-        value = index.known()
-        if value is not None:
-            if value.size and not (value.min() >= -extent and value.max() < extent):
-                bad = value[(value < -extent) | (value >= extent)].flat[0]
-                raise IndexError(f"index {bad} is out of bounds for axis with size {extent}")
-            index = t.wrap_known(np.where(value < 0, value + extent, value).astype("int64"))
-        else:
-            atom = t.cast(index.read(), INT64)
-            if len(shape) > 1:
-                atom = t.emit("select", t.lt(atom, 0), t.add(atom, extent), atom)
-            index = t.wrap(atom)
-        flat = index if flat is None else flat * extent + index
-    return t.array(flat)  # type: ignore[no-any-return]
+    made = [_position(t, index, extent) for index, extent in zip(indices, shape)]
+    if len(made) == 1:
+        return made[0]
+    if all(index.known() is not None for index in made):
+        return t.wrap_known(np.ravel_multi_index(tuple(i.known() for i in made), shape))  # type: ignore[no-any-return]
+    common = broadcast_indices(made)
+    atoms = [t.broadcast(index.read(), common) for index in made]
+    return t.wrap(t.emit("locate", *atoms, shape=shape))  # type: ignore[no-any-return]
+
+
+def _position(t: Any, index: Any, extent: int) -> Tracer:
+    value = index.known()
+    if value is None:
+        return t.wrap(t.cast(index.read(), INT64))  # type: ignore[no-any-return]
+    if value.size and not (value.min() >= -extent and value.max() < extent):
+        bad = value[(value < -extent) | (value >= extent)].flat[0]
+        raise IndexError(f"index {bad} is out of bounds for axis with size {extent}")
+    return t.wrap_known(np.where(value < 0, value + extent, value).astype("int64"))  # type: ignore[no-any-return]
 
 
 def _gather(t: Any, x: Tracer, keys: list[Any], *, scalar: bool) -> Any:
     """``x[i, :, j]``: one `take` along the indexed axes, brought together and flattened."""
-    base, axes, indices, front = _advanced(t, x, keys)
+    base, axes, indices, front = advanced(t, x, keys)
     broadcast_indices(indices)
     extents = tuple(base.shape[a] for a in axes)
-    where = _positions(t, extents, indices)
+    where = positions(t, extents, indices)
     first = 0 if front else axes[0]
     rest = [a for a in range(base.ndim) if a not in axes]
     order = [*rest[:first], *axes, *rest[first:]]
@@ -258,13 +261,15 @@ def broadcast_indices(indices: list[Any]) -> tuple[int, ...]:
 
 def _scatter(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
     """``x[i, :, j] = value``; the last of equal positions wins, as in NumPy."""
+    scattering = functions.room("scattering")
     known = [k.known() if type(k) is Tracer else k for k in keys]
-    if any(k is None and type(have) is Tracer for k, have in zip(known, keys)):
-        _scatter_traced(t, x, keys, value)
+    traced = any(k is None and type(have) is Tracer for k, have in zip(known, keys))
+    if traced or x.size > KNOWN_LIMIT:
+        scattering.write(t, x, keys, value)
         return
     place = np.arange(x.size).reshape(x.shape)[tuple(known)]
     target = ArrayType(place.shape, x.dtype)
-    new = _fitted(t, value, target)
+    new = scattering.fitted(t, value, target)
     source = np.full(x.size, -1)
     source[place.reshape(-1)] = np.arange(place.size)
     if not place.size:
@@ -275,55 +280,6 @@ def _scatter(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
         index = t.wrap_known(np.maximum(source, 0).reshape(x.shape)).read()
         new = t.emit("take", flat, index, axis=0)
     x.write(t.emit("select", touched, new, x.read()))
-
-
-def _fitted(t: Any, value: Any, target: ArrayType) -> Atom:
-    """The value as an atom of the target's dtype, and of its shape or shape ()."""
-    value = t.operand(value)
-    atom: Atom = t.atom(value, target.dtype)
-    if not atom.type.shape:
-        return atom
-    try:
-        fits = np.broadcast_shapes(atom.type.shape, target.shape) == target.shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise misfit(f"cannot assign {value.type} to {target}", "a value that broadcasts")
-    return t.broadcast(atom, target.shape)  # type: ignore[no-any-return]
-
-
-def _scatter_traced(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
-    """Traced indices: element by element for few of them, each a select over the flat array."""
-    base, axes, indices, front = _advanced(t, x, keys)
-    common = broadcast_indices(indices)
-    count = int(np.prod(common, dtype=np.int64))
-    if count > 16 or front:
-        raise unsupported(
-            f"cannot assign through {count} traced indices yet",
-            "Use np.where with a comparison of indices, or index with values known while tracing.",
-        )
-    first = axes[0]
-    rest = base.shape[:first] + base.shape[axes[-1] + 1 :]
-    target = ArrayType((*base.shape[:first], *common, *rest[first:]), x.dtype)
-    new = t.wrap(_fitted(t, value, target))
-    lines = [t.progression(0, 1, base.shape, a) for a in axes]
-    atom = base.read()
-    for at in np.ndindex(common):
-        hit: Any = None
-        for line, index, axis in zip(lines, indices, axes):
-            one = index[at[len(common) - index.ndim :]] if index.ndim else index
-            number = t.cast(one.read(), INT64)
-            number = t.emit("select", t.lt(number, 0), t.add(number, base.shape[axis]), number)
-            same = t.emit("eq", line, number)
-            hit = same if hit is None else t.and_(hit, same)
-        part = new
-        if new.shape:
-            part = new[(FULL,) * first + at]
-            shape = (*base.shape[:first], *(1,) * len(axes), *rest[first:])
-            part = part.reshaped(shape) if part.shape else part
-        piece = t.broadcast(part.read(), base.shape) if part.shape else part.read()
-        atom = t.emit("select", hit, piece, atom)
-    base.write(atom)
 
 
 # --- masks --------------------------------------------------------------------------------------

@@ -179,9 +179,7 @@ def matrix_power(t: Any, a: Any, n: int) -> Any:
     x = t.array(a)
     n = n.__index__()
     if n < 0:
-        from jitops.trace.raising import unsupported
-
-        raise unsupported("np.linalg.matrix_power with a negative power is not supported")
+        x, n = np.linalg.inv(x), -n
     if n == 0:
         return np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape).copy()
     out = None

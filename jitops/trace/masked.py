@@ -173,6 +173,25 @@ class Masked:
         return f"traced selection of {self.atom.type}"
 
 
+class Unknown:
+    """One of several results, whose shape depends on values: it may be ignored, and no more."""
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def refuse(self, *_: Any, **__: Any) -> Any:
+        """Raise, naming the result."""
+        raise unsupported(
+            f"{self._what} cannot be used in a traced function: its shape depends on values",
+            "Use the other results, or compute it outside the op.",
+        )
+
+    __getattr__ = __getitem__ = __iter__ = __len__ = __array__ = __bool__ = refuse
+    __array_ufunc__ = __array_function__ = refuse
+
+
 def _worst(dtype: np.dtype[Any], maximum: bool) -> Any:
     if dtype.kind == "b":
         return not maximum
@@ -196,3 +215,6 @@ def _install(cls: Any) -> None:
 
 
 _install(Masked)
+for _name in ("add", "sub", "mul", "truediv", "matmul", "pow"):
+    setattr(Unknown, f"__{_name}__", Unknown.refuse)
+    setattr(Unknown, f"__r{_name}__", Unknown.refuse)

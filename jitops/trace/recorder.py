@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,40 @@ FLOAT64 = np.dtype("float64")
 PARTS = {"complex64": FLOAT32, "complex128": FLOAT64}
 
 
+class HostCall:
+    """A host step and the user's line that asks for it."""
+
+    __slots__ = ("eqn", "where")
+
+    def __init__(self, eqn: Eqn, where: str) -> None:
+        self.eqn = eqn
+        self.where = where
+
+    @property
+    def function(self) -> str:
+        """The name, as in ``numpy.linalg.svd``."""
+        return f"numpy.{self.eqn.attrs['function']}"
+
+    def __str__(self) -> str:
+        operands = ", ".join(str(atom.type) for atom in self.eqn.inputs)
+        where = f", {self.where}" if self.where else ""
+        return f"{self.function} on {operands or 'nothing'}{where}"
+
+    __repr__ = __str__
+
+
 class Recorder:
     """The equations so far. ``f.emit("add", x, y)`` appends one and gives its output.
 
     Equal equations are recorded once: their operands are values, which never change.
     """
 
-    __slots__ = ("eqns", "numbered")
+    __slots__ = ("eqns", "hosts", "numbered")
 
     def __init__(self) -> None:
         self.eqns: list[Eqn] = []
-        self.numbered: dict[Any, Var] = {}
+        self.numbered: dict[Any, Any] = {}
+        self.hosts: list[HostCall] = []
 
     def emit(self, op: str, *inputs: Any, **attrs: Any) -> Any:
         """Append ``op(*inputs)``; Python numbers become literals of the other operands' dtype.
@@ -52,6 +76,24 @@ class Recorder:
         self.eqns.append(eqn)
         self.numbered[key] = out
         return out
+
+    def host(
+        self, function: str, call: str, inputs: Sequence[Atom], results: Any, where: str
+    ) -> tuple[Var, ...]:
+        """Append a step that runs in NumPy; see `jitops.host` and the primitive ``host``.
+
+        where: the user's line, which is for people and not part of the graph.
+        """
+        key = (function, call, *map(identity, inputs))
+        found: tuple[Var, ...] | None = self.numbered.get(key)
+        if found is None:
+            attrs = {"function": function, "call": call, "results": results}
+            types = PRIMITIVES["host"].rule(*[x.type for x in inputs], **attrs)
+            eqn = Eqn("host", inputs, [Var(type_) for type_ in types], attrs)
+            self.eqns.append(eqn)
+            self.hosts.append(HostCall(eqn, where))
+            found = self.numbered[key] = eqn.outputs
+        return found
 
     @staticmethod
     def _typed(op: str, inputs: tuple[Any, ...]) -> tuple[Atom, ...]:

@@ -224,12 +224,11 @@ def outer(t: Any, ufunc: Any, a: Any, b: Any, **kwargs: Any) -> Any:
     return ufunc(a.reshaped(a.shape + (1,) * b.ndim), b, **kwargs)
 
 
-def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> Any:
-    """``ufunc.at`` is not there yet."""
-    raise unsupported(
-        f"np.{ufunc.__name__}.at is not supported in a traced function",
-        "Use x[i] += y where the indices are unique.",
-    )
+def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> None:
+    """``ufunc.at``: unbuffered, each index in turn."""
+    from jitops.trace import scattering
+
+    scattering.at(t, ufunc, array, indices, *values)
 
 
 # --- functions ----------------------------------------------------------------------------------

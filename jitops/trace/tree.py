@@ -9,7 +9,7 @@ import numpy as np
 
 from jitops.graph.graph import Atom
 from jitops.graph.types import Spec
-from jitops.trace.masked import Masked
+from jitops.trace.masked import Masked, Unknown
 from jitops.trace.raising import unsupported
 from jitops.trace.tracer import Tracer
 from jitops.trace.weak import Weak
@@ -50,6 +50,8 @@ class Results:
             return self._leaf(x)
         if kind is Masked:
             raise x._refusal("returning")
+        if kind is Unknown:
+            x.refuse()
         if kind in (tuple, list):
             return (kind.__name__, tuple(map(self.describe, x)))
         if kind is dict:

@@ -289,6 +289,24 @@ class _Writer:
         if x.type.ndim and x.type.dtype.kind != "c":
             self.emit(self.pick(("sort", "argsort")), x)
 
+    def _scatter(self, x: Var) -> None:
+        index = self.value()
+        if not x.type.ndim or 0 in x.type.shape or index.type.ndim > 1:
+            return
+        if index.type.dtype.kind not in "iub" or index.type.dtype == "uint8":
+            return
+        first = self.draw(st.integers(0, x.type.ndim - 1))
+        stop = self.draw(st.integers(first + 1, x.type.ndim))
+        extent = Literal(prod(x.type.shape[first:stop]), "int64")
+        index = self.emit("mod", self.emit("cast", index, dtype="int64"), extent)
+        shape = (*x.type.shape[:first], *index.type.shape, *x.type.shape[stop:])
+        if prod(shape) > 5000:
+            return
+        new = self.fit(self.same_type(x), shape)
+        join = "xor" if x.type.dtype.kind == "b" else "add"
+        join = self.pick(("set", join))
+        self.emit("scatter", x, index, new, axes=(first, stop), join=join)
+
     # --- the end ---
 
     def finish(self) -> Program:

@@ -17,7 +17,7 @@ from jitops.lower.complex_pairs import RULES as COMPLEX_RULES
 from jitops.lower.elementwise import RULES, is_float, register_dtype
 from jitops.lower.math import MATH
 
-OWN = ("real", "imag", "complex", "select", "cast", "bitcast")
+OWN = ("real", "imag", "complex", "select", "cast", "bitcast", "locate")
 MAPS = [n for n, p in PRIMITIVES.items() if p.kind == "map" and n not in OWN]
 BINARY = [
     "add",

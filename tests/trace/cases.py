@@ -401,6 +401,26 @@ def _elements() -> None:
     case("logspace", lambda a: np.logspace(a, 2.0, 4), np.float64(0))
 
 
+def _integer_writes(x: Any, i: Any, j: Any, v: Any) -> None:
+    x[i, j] = v[..., None]
+    x[:, i] = 2.0
+    x[i, :, j] += 1
+    x[0, j, 1:] = x[1, i, :-1]
+    x[i[0, 0], 1] = v[:1, :1]
+
+
+def _ufunc_at(x: Any, n: Any, flags: Any, i: Any, v: Any) -> None:
+    np.add.at(x, i, v)
+    np.divide.at(x, i, 2)
+    np.maximum.at(x, (i,), v[::-1])
+    np.subtract.at(n, i, 3)
+    np.power.at(n, i, 2)
+    np.bitwise_or.at(n, i, np.array([1, 2, 4, 8], "int16"))
+    np.logical_xor.at(flags, i, True)
+    np.add.at(x, slice(1, 3), 5.0)
+    np.multiply.at(x, x > 0, 2.0)
+
+
 def _more() -> None:
     case("amax", np.amax, A)
     case("amin", np.amin, A)
@@ -434,6 +454,18 @@ def _more() -> None:
         A.copy(),
     )
     case("put", lambda x: np.put(x, [0, -1], [7.0, 8.0]), A.copy())
+    case("put-modes", lambda x, i: (np.put(x, i, [7.0, 8.0, 9.0], "wrap"), x.put(i, 1.0, "clip")),
+         A.copy(), np.array([3, -20, 40, 3]))  # fmt: skip
+    case("place", lambda x, m: np.place(x, m, [1.0, 2.0, 3.0]), A.copy(), M)
+    case("putmask", lambda x, m: np.putmask(x, m, [1.0, 2.0, 3.0]), A.copy(), M)
+    case("bincount", lambda i: np.bincount(i, minlength=9), np.array([3, 1, 3, 0]))
+    case("bincount", lambda i, w: np.bincount(i, w, 5), np.array([3, 1, 3, 0]), V)
+    case("ravel_multi_index", lambda i, j: np.ravel_multi_index((i, j), (3, 4), ("wrap", "clip")),
+         np.array([7, -2, 0]), np.array([9, -1, 2]))  # fmt: skip
+    case("unravel_index", lambda i: np.unravel_index(i, (3, 2), "F"), np.array([5, 0, 3]))
+    case("integer-index-write", _integer_writes, C.copy(), IDX % 2, IDX % 2, arr(2, 2))
+    case("ufunc-at", _ufunc_at, V.copy(), np.arange(4, dtype="int16"), np.zeros(4, bool),
+         np.array([1, -1, 1, 3]), V)  # fmt: skip
     case("empty_like", lambda x: np.empty_like(x, shape=(2,)) * 0, A)
     case(
         "integer-index",

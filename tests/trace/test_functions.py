@@ -5,6 +5,7 @@ import pytest
 from against_numpy import check
 from cases import CASES
 
+from jitops.host import NAMES
 from jitops.trace.elementwise import RULES
 from jitops.trace.functions import HOME, find, name_of, room, rule_of
 from jitops.trace.intercept import CREATORS
@@ -37,6 +38,10 @@ def test_each_function_has_its_rule_where_the_list_of_rooms_says():
         for table in ("VIEWS", "MUTATING", "TABLE"):
             listed = set(getattr(room(home), table, {}))
             assert listed <= {n for n, h in HOME.items() if h == home} | {"permute_dims", "concat"}
+
+
+def test_each_host_step_has_its_rule():
+    assert set(room("hosted").TABLE) == NAMES
 
 
 def test_each_creation_function_is_intercepted():

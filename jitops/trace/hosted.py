@@ -1,0 +1,428 @@
+"""NumPy's functions that have no native code: each call is a host step of the op.
+
+A rule gives the shapes of the results from the types of the arrays. Their dtypes, and whether they
+come as scalars or in a named tuple, are NumPy's own: it is asked with the smallest arrays that it
+takes, all ones. What a rule cannot place, NumPy is asked to refuse in its own words.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jitops.graph.graph import Atom
+from jitops.graph.types import ArrayType, Shape
+from jitops.host import Call, Operand, call_text
+from jitops.trace.creation import plain_value
+from jitops.trace.functions import find
+from jitops.trace.masked import Unknown
+from jitops.trace.promotion import contains_traced
+from jitops.trace.raising import misfit, unsupported
+from jitops.trace.reductions import finish
+from jitops.trace.tracer import Tracer
+from jitops.trace.weak import Weak
+from jitops.trace.where import user_line
+
+__all__ = ["TABLE"]
+
+Rule = Callable[..., "list[Shape | None]"]
+
+
+class Hosted:
+    """How one function is traced.
+
+    shapes: takes the call's arguments, arrays as their types, and gives the shape of each result;
+        None for one whose shape depends on values. arrays: the parameters that may be arrays.
+    least: the extents of the smallest array that NumPy takes, by an array's type.
+    drop: parameters that the smallest call goes without.
+    """
+
+    __slots__ = ("arrays", "drop", "least", "shapes")
+
+    def __init__(
+        self,
+        shapes: Rule,
+        arrays: str,
+        least: Callable[[ArrayType], Shape],
+        drop: str = "",
+    ) -> None:
+        self.shapes = shapes
+        self.arrays = arrays.split()
+        self.least = least
+        self.drop = drop.split()
+
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the rule's parameters, which are those of NumPy's function."""
+        code = self.shapes.__code__
+        return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+def numpys_step(name: str, hosted: Hosted) -> Callable[..., Any]:
+    """The rule by which `jitops.trace.functions` traces the function."""
+
+    def run(t: Any, *args: Any, **kwargs: Any) -> Any:
+        return _Recording(t, name, hosted).run(args, kwargs)
+
+    return run
+
+
+class _Recording:
+    """One call of a hosted function: its operands, and the step that it becomes."""
+
+    def __init__(self, t: Any, name: str, hosted: Hosted) -> None:
+        self.t = t
+        self.name = name
+        self.hosted = hosted
+        self.atoms: list[Atom] = []
+        self.types: list[ArrayType] = []
+
+    def run(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if self.t.scope is not None:
+            raise unsupported(
+                f"np.{self.name} has no native code and cannot run in the body of control flow",
+                "Compute it before the loop or branch, or use a Python loop in the op.",
+            )
+        out = kwargs.pop("out", None)
+        names = self.hosted.parameters()
+        call = Call(
+            [self._argument(n, v) for n, v in zip(names, args, strict=False)]
+            + list(args[len(names) :]),
+            {n: self._argument(n, v) for n, v in kwargs.items()},
+        )
+        try:
+            shapes = self.hosted.shapes(
+                *(self._typed(v) for v in call.args),
+                **{n: self._typed(v) for n, v in call.kwargs.items()},
+            )
+        except (ValueError, IndexError, TypeError) as error:
+            raise self._refusal(call, error) from None
+        model = self._smallest(call)
+        result = self._recorded(call, shapes, model)
+        return result if out is None else finish(self.t, result.read(), out)
+
+    # --- arguments ------------------------------------------------------------------------------
+
+    def _argument(self, name: str, value: Any) -> Any:
+        """An array as an `Operand`; everything else has to be known while tracing."""
+        kind = type(value)
+        if name not in self.hosted.arrays or value is None:
+            return self._plain(value)
+        if kind is Weak:
+            return self._operand(value.atom, value.pytype.__name__)
+        if kind in (bool, int, float, complex):
+            return value
+        x = self.t.array(value)
+        return self._operand(x.read(), "scalar" if x.scalar else "array")
+
+    def _plain(self, value: Any) -> Any:
+        if type(value) in (tuple, list) and contains_traced(value):
+            return type(value)(self._plain(v) for v in value)
+        plain = plain_value(value, self.name)
+        return plain.tolist() if isinstance(plain, np.ndarray) else plain
+
+    def _operand(self, atom: Atom, kind: str) -> Operand:
+        self.atoms.append(atom)
+        self.types.append(atom.type)
+        return Operand(len(self.atoms) - 1, kind)
+
+    def _typed(self, value: Any) -> Any:
+        return self.types[value.number] if type(value) is Operand else value
+
+    # --- results --------------------------------------------------------------------------------
+
+    def _smallest(self, call: Call) -> Any:
+        """What NumPy gives for the smallest arrays of these dtypes."""
+
+        def small(value: Any) -> Any:
+            if type(value) is not Operand:
+                return value
+            type_ = self.types[value.number]
+            shape = self.hosted.least(type_) if type_.shape else ()
+            ones = np.ones(shape, type_.dtype)
+            return ones if value.kind == "array" else ones[()]
+
+        drop, names = self.hosted.drop, self.hosted.parameters()
+        args = [None if n in drop else small(v) for n, v in zip(names, call.args, strict=False)]
+        kwargs = {n: None if n in drop else small(v) for n, v in call.kwargs.items()}
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy says about the real arrays what it has to say
+            return find(self.name)(*args, **kwargs)
+
+    def _refusal(self, call: Call, error: Exception) -> Exception:
+        """NumPy's own error for arrays of these shapes, or the rule's."""
+
+        def zeros(value: Any) -> Any:
+            if type(value) is not Operand:
+                return value
+            type_ = self.types[value.number]
+            return np.broadcast_to(np.zeros((), type_.dtype), type_.shape)
+
+        if isinstance(error, TypeError) and hasattr(error, "way_out"):
+            return error  # our own
+        try:
+            find(self.name)(*map(zeros, call.args), **{n: zeros(v) for n, v in call.kwargs.items()})
+        except (ValueError, IndexError, TypeError) as numpys:
+            return numpys
+        return misfit(f"np.{self.name} does not take these arguments: {error}")
+
+    def _recorded(self, call: Call, shapes: Sequence[Shape | None], model: Any) -> Any:
+        parts = list(model) if isinstance(model, (tuple, list)) else [model]
+        results = tuple(
+            None if shape is None else (np.asarray(part).dtype.name, tuple(shape))
+            for part, shape in zip(parts, shapes, strict=True)
+        )
+        variables = iter(
+            self.t.host(self.name, call_text(call), self.atoms, results, user_line())
+        )
+        found = [
+            Unknown(f"result {n} of np.{self.name}")
+            if r is None
+            else self._wrapped(next(variables), parts[n])
+            for n, r in enumerate(results)
+        ]
+        if isinstance(model, tuple) and hasattr(model, "_fields"):
+            return type(model)(*found)
+        return type(model)(found) if isinstance(model, (tuple, list)) else found[0]
+
+    def _wrapped(self, atom: Atom, model: Any) -> Tracer:
+        return self.t.wrap(atom, scalar=not isinstance(model, np.ndarray))  # type: ignore[no-any-return]
+
+
+# --- linear algebra -------------------------------------------------------------------------------
+
+
+def _stack(a: ArrayType) -> tuple[Shape, int, int]:
+    """The leading axes, rows and columns of a stack of matrices."""
+    *lead, m, n = a.shape
+    return tuple(lead), m, n
+
+
+def _square(a: ArrayType) -> tuple[Shape, int]:
+    lead, m, n = _stack(a)
+    if m != n:
+        raise ValueError("the last two axes must be equal")
+    return lead, n
+
+
+def _inv(a: Any) -> list[Shape | None]:
+    lead, n = _square(a)
+    return [(*lead, n, n)]
+
+
+def _pinv(
+    a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
+) -> list[Shape | None]:
+    lead, m, n = _stack(a)
+    return [(*lead, n, m)]
+
+
+def _solve(a: Any, b: Any) -> list[Shape | None]:
+    lead, n = _square(a)
+    vector = b.ndim == (1 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else a.ndim - 1)
+    if b.shape[-1 if vector else -2] != n:
+        raise ValueError("as many rows as unknowns are needed")
+    if vector:
+        return [(*np.broadcast_shapes(lead, b.shape[:-1]), n)]
+    return [(*np.broadcast_shapes(lead, b.shape[:-2]), n, b.shape[-1])]
+
+
+def _lstsq(a: Any, b: Any, rcond: Any = None) -> list[Shape | None]:
+    m, n = a.shape
+    if b.shape[0] != m or b.ndim > 2:
+        raise ValueError("as many rows as equations are needed")
+    # Residuals come only if the rank is full, which the values decide.
+    return [(n, *b.shape[1:]), (0,) if m <= n else None, (), (min(m, n),)]
+
+
+def _scalars(count: int) -> Rule:
+    def rule(a: Any) -> list[Shape | None]:
+        lead, _ = _square(a)
+        return [lead] * count
+
+    return rule
+
+
+def _cond(x: Any, p: Any = None) -> list[Shape | None]:
+    return [_stack(x)[0]]
+
+
+def _matrix_rank(
+    A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None
+) -> list[Shape | None]:
+    if A.ndim < 2:
+        raise unsupported(
+            "np.linalg.matrix_rank of a vector is a Python int that depends on values",
+            "Use np.any(x != 0).",
+        )
+    return [_stack(A)[0]]
+
+
+def _cholesky(a: Any, /, *, upper: bool = False) -> list[Shape | None]:
+    return _inv(a)
+
+
+def _qr(a: Any, mode: str = "reduced") -> list[Shape | None]:
+    lead, m, n = _stack(a)
+    k = min(m, n)
+    shapes: dict[str, list[Shape | None]] = {
+        "reduced": [(*lead, m, k), (*lead, k, n)],
+        "complete": [(*lead, m, m), (*lead, m, n)],
+        "r": [(*lead, k, n)],
+        "raw": [(*lead, n, m), (*lead, k)],
+    }
+    if mode not in shapes:
+        raise ValueError(f"mode {mode!r}")
+    return shapes[mode]
+
+
+def _svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> list[Shape | None]:
+    lead, m, n = _stack(a)
+    k = min(m, n)
+    rows, columns = (m, n) if full_matrices or hermitian else (k, k)
+    values = (*lead, k)
+    return [(*lead, m, rows), values, (*lead, columns, n)] if compute_uv else [values]
+
+
+def _svdvals(x: Any, /) -> list[Shape | None]:
+    lead, m, n = _stack(x)
+    return [(*lead, min(m, n))]
+
+
+def _eigh(a: Any, UPLO: str = "L") -> list[Shape | None]:
+    lead, n = _square(a)
+    return [(*lead, n), (*lead, n, n)]
+
+
+def _eigvalsh(a: Any, UPLO: str = "L") -> list[Shape | None]:
+    return _eigh(a)[:1]
+
+
+def _eig(a: Any) -> list[Shape | None]:
+    if a.dtype.kind != "c":
+        raise unsupported(
+            "np.linalg.eig and eigvals of a real matrix are real or complex, as the values decide",
+            "Pass a.astype(complex) for complex results, or use eigh or eigvalsh where the matrix"
+            " is symmetric.",
+        )
+    return _eigh(a)
+
+
+def _eigvals(a: Any) -> list[Shape | None]:
+    return _eig(a)[:1]
+
+
+def _polyfit(
+    x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None,
+    cov: bool = False,
+) -> list[Shape | None]:  # fmt: skip
+    if full or cov or isinstance(deg, (list, tuple)):
+        raise unsupported(
+            "np.polyfit with full, cov or a list of degrees is not supported in a traced function",
+            "Ask for the coefficients alone, or compute it outside the op.",
+        )
+    if x.ndim != 1 or y.ndim not in (1, 2) or x.shape[0] != y.shape[0] or not x.shape[0]:
+        raise ValueError("x and y do not fit")
+    return [(deg.__index__() + 1, *y.shape[1:])]
+
+
+# --- Fourier transforms ---------------------------------------------------------------------------
+
+
+def _line(length: Callable[[int, bool], int]) -> Rule:
+    """A transform along one axis; length: of the result, from n and whether n was given."""
+
+    def rule(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> list[Shape | None]:
+        shape = list(a.shape)
+        points = shape[axis] if n is None else n.__index__()
+        shape[axis] = length(points, n is not None)
+        if points < 1 or shape[axis] < 1:
+            raise ValueError("no points")
+        return [tuple(shape)]
+
+    return rule
+
+
+def _same(points: int, given: bool) -> int:
+    return points
+
+
+def _half(points: int, given: bool) -> int:
+    return points // 2 + 1
+
+
+def _whole(points: int, given: bool) -> int:
+    return points if given else 2 * (points - 1)
+
+
+def _grid(length: Callable[[int, bool], int], default_axes: Any = None) -> Rule:
+    """A transform along several axes; length: of the last one, as in `_line`."""
+
+    def rule(
+        a: Any, s: Any = None, axes: Any = default_axes, norm: Any = None
+    ) -> list[Shape | None]:
+        shape = list(a.shape)
+        if axes is None:
+            axes = range(-len(shape if s is None else s), 0)
+        given = [-1] * len(axes) if s is None else [-1 if n is None else n for n in s]
+        if len(given) != len(axes) or not len(axes):
+            raise ValueError("s and axes do not fit")
+        for n, axis in zip(given[:-1], list(axes)[:-1]):
+            shape[axis] = shape[axis] if n == -1 else n
+        # A size of -1 is that of the input: it counts as given.
+        last, n = axes[-1], a.shape[axes[-1]] if given[-1] == -1 else given[-1]
+        shape[last] = length(n, s is not None)
+        if min(shape) < 1:
+            raise ValueError("no points")
+        return [tuple(shape)]
+
+    return rule
+
+
+def _matrices(type_: ArrayType) -> Shape:
+    return (1,) * type_.ndim
+
+
+def _lines(type_: ArrayType) -> Shape:
+    return (2,) * type_.ndim
+
+
+TABLE_OF_HOSTED: dict[str, Hosted] = {
+    "linalg.inv": Hosted(_inv, "a", _matrices),
+    "linalg.pinv": Hosted(_pinv, "a rcond rtol", _matrices),
+    "linalg.solve": Hosted(_solve, "a b", _matrices),
+    "linalg.lstsq": Hosted(_lstsq, "a b rcond", _matrices),
+    "linalg.det": Hosted(_scalars(1), "a", _matrices),
+    "linalg.slogdet": Hosted(_scalars(2), "a", _matrices),
+    "linalg.cond": Hosted(_cond, "x", _matrices),
+    "linalg.matrix_rank": Hosted(_matrix_rank, "A tol rtol", _matrices),
+    "linalg.cholesky": Hosted(_cholesky, "a", _matrices),
+    "linalg.qr": Hosted(_qr, "a", _matrices),
+    "linalg.svd": Hosted(_svd, "a", _matrices),
+    "linalg.svdvals": Hosted(_svdvals, "x", _matrices),
+    "linalg.eig": Hosted(_eig, "a", _matrices),
+    "linalg.eigvals": Hosted(_eigvals, "a", _matrices),
+    "linalg.eigh": Hosted(_eigh, "a", _matrices),
+    "linalg.eigvalsh": Hosted(_eigvalsh, "a", _matrices),
+    "polyfit": Hosted(_polyfit, "x y w rcond", lambda type_: (4,) * type_.ndim),
+    **{
+        f"fft.{name}": Hosted(_line(length), "a", _lines, "n")
+        for name, length in (
+            ("fft", _same), ("ifft", _same), ("rfft", _half), ("ihfft", _half),
+            ("irfft", _whole), ("hfft", _whole),
+        )
+    },
+    **{
+        f"fft.{name}{suffix}": Hosted(_grid(length, axes), "a", _lines, "s")
+        for name, length in (("fft", _same), ("ifft", _same), ("rfft", _half), ("irfft", _whole))
+        for suffix, axes in (("2", (-2, -1)), ("n", None))
+    },
+}  # fmt: skip
+
+TABLE: dict[str, Callable[..., Any]] = {
+    name: numpys_step(name, hosted) for name, hosted in TABLE_OF_HOSTED.items()
+}
