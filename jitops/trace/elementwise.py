@@ -25,10 +25,10 @@ def _direct(op: str) -> Rule:
 
 
 def _complex(name: str, *parameters: Any, **options: Any) -> Rule:
-    """A rule of `jitops.trace.complexes`, which is imported when the first one is used."""
+    """A rule for complex numbers; those are imported when the first one is used."""
 
     def run(f: Recorder, *operands: Any) -> Any:
-        complexes = room("complexes")
+        complexes = room("complex_inverse" if name.startswith("arc") else "complexes")
         rule = complexes.FUNCTIONS.get(name) or getattr(complexes, name)
         if parameters:
             rule = rule(*parameters, **options)
@@ -277,24 +277,6 @@ RULES: dict[str, Rule] = {
     "clip": _clip,
 }
 
-COMPLEX = frozenset(
-    [
-        "exp",
-        "exp2",
-        "expm1",
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "sqrt",
-        "sin",
-        "cos",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-    ]
-)
 FLOAT_UFUNCS = {
     "sqrt": "sqrt", "cbrt": "cbrt", "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log",
     "log2": "log2", "log10": "log10", "log1p": "log1p", "sin": "sin", "cos": "cos", "tan": "tan",
@@ -303,6 +285,6 @@ FLOAT_UFUNCS = {
 }  # fmt: skip
 
 for _name, _op in FLOAT_UFUNCS.items():
-    RULES[_name] = _by_kind(f=_op, **({"c": _complex(_name)} if _name in COMPLEX else {}))
+    RULES[_name] = _by_kind(f=_op, **({} if _name == "cbrt" else {"c": _complex(_name)}))
 
 COMPARISONS = frozenset(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"))
