@@ -168,15 +168,18 @@ def _return() -> Any:
 
 
 def _memory_barrier(scratch: Any) -> Any:
-    """A store to unknown memory: LLVM moves no load or store from one kernel to another.
+    """A load and a store of unknown memory: LLVM moves no load or store past it.
+
+    The load matters too: without it, a store of one kernel is dropped as dead where a later kernel
+    overwrites it, for the loads between them seem to be of other memory.
 
     Within a kernel different buffers are different memory, and TVM's code generator says so by
     type-based metadata. Once kernels are inlined side by side, buffers of two of them may be the
     same memory under different names.
     """
-    byte, count = tirx.IntImm("int8", 0), int64(8)
-    volatile = tirx.IntImm("bool", 1)
-    return st.Evaluate(tirx.call_llvm_intrin("void", "llvm.memset", scratch, byte, count, volatile))
+    count, volatile = int64(8), tirx.IntImm("bool", 1)
+    move = tirx.call_llvm_intrin("void", "llvm.memmove", scratch, scratch, count, volatile)
+    return st.Evaluate(move)
 
 
 def _kernel_function(frame: Frame, scope: Scope, target: Any) -> Any:
