@@ -215,7 +215,93 @@ def log1p(f: Recorder, z: Any) -> Any:
     return log(f, f.complex(f.add(re, 1), im))
 
 
+# The inverse functions: W. Kahan, "Branch cuts for complex elementary functions", 1987. What is
+# squared or doubled on the way is scaled first, so that only results overflow.
+
+
+def _shifted_roots(f: Recorder, z: Any) -> tuple[Any, Any]:
+    """``sqrt(1 - z)`` and ``sqrt(1 + z)``; signed zeros of the imaginary part stay."""
+    re, im = parts(f, z)
+    one = Literal(1, re.type.dtype)
+    below = sqrt(f, f.complex(f.sub(one, re), f.neg(im)))
+    return below, sqrt(f, f.complex(f.add(re, 1), im))
+
+
+def _imaginary_product(f: Recorder, a: Any, b: Any) -> Any:
+    """The imaginary part of ``conj(a) * b``."""
+    (ar, ai), (br, bi) = parts(f, a), parts(f, b)
+    return f.sub(f.mul(ar, bi), f.mul(ai, br))
+
+
+def arcsin(f: Recorder, z: Any) -> Any:
+    below, above = _shifted_roots(f, z)
+    (br, bi), (ar, ai) = parts(f, below), parts(f, above)
+    real = f.atan2(f.real(z), f.sub(f.mul(br, ar), f.mul(bi, ai)))
+    return f.complex(real, f.asinh(_imaginary_product(f, below, above)))
+
+
+def arccos(f: Recorder, z: Any) -> Any:
+    below, above = _shifted_roots(f, z)
+    real = f.mul(f.atan2(f.real(below), f.real(above)), 2)
+    return f.complex(real, f.asinh(_imaginary_product(f, above, below)))
+
+
+def arccosh(f: Recorder, z: Any) -> Any:
+    re, im = parts(f, z)
+    below, above = sqrt(f, f.complex(f.sub(re, 1), im)), sqrt(f, f.complex(f.add(re, 1), im))
+    (br, bi), (ar, ai) = parts(f, below), parts(f, above)
+    real = f.asinh(f.add(f.mul(br, ar), f.mul(bi, ai)))
+    return f.complex(real, f.mul(f.atan2(bi, ar), 2))
+
+
+def arcsinh(f: Recorder, z: Any) -> Any:
+    """``-i arcsin(i z)``."""
+    re, im = parts(f, z)
+    turned = arcsin(f, f.complex(f.neg(im), re))
+    return f.complex(f.imag(turned), f.neg(f.real(turned)))
+
+
+def arctanh(f: Recorder, z: Any) -> Any:
+    """By ``log1p(4 x / ((1 - x)**2 + y**2)) / 4``, and for large arguments by its limit."""
+    re, im = parts(f, z)
+    one = Literal(1, re.type.dtype)
+    x, y = f.abs(re), im
+    large = f.or_(f.gt(x, 1e9), f.gt(f.abs(y), 1e9))
+    x, y = f.select(large, one, x), f.select(large, one, y)
+    away = f.sub(one, x)
+    real = f.mul(f.log1p(f.div(f.mul(x, 4), f.add(f.square(away), f.square(y)))), 0.25)
+    angle = f.sub(f.mul(away, f.add(x, 1)), f.square(y))
+    imag = f.mul(f.atan2(f.mul(y, 2), angle), 0.5)
+    endless = f.or_(f.isinf(re), f.isinf(im))
+    far = f.select(endless, 0, f.div(f.abs(re), _square_sum(f, re, im)))
+    zero = f.and_(f.eq(re, 0), f.isnan(im))
+    real = f.select(f.or_(large, endless), far, f.select(zero, 0, real))
+    half_turn = f.copysign(f.broadcast(Literal(math.pi / 2, im.type.dtype), im.type.shape), im)
+    unknown = f.or_(f.isnan(im), f.and_(f.isnan(re), f.invert(f.isinf(im))))
+    imag = f.select(unknown, Literal(math.nan, im.type.dtype), f.select(large, half_turn, imag))
+    return f.complex(f.copysign(real, re), imag)
+
+
+def _square_sum(f: Recorder, re: Any, im: Any) -> Any:
+    """``re**2 + im**2`` of large numbers, infinite rather than NaN."""
+    size = f.hypot(re, im)
+    return f.mul(size, size)
+
+
+def arctan(f: Recorder, z: Any) -> Any:
+    """``-i arctanh(i z)``."""
+    re, im = parts(f, z)
+    turned = arctanh(f, f.complex(f.neg(im), re))
+    return f.complex(f.imag(turned), f.neg(f.real(turned)))
+
+
 FUNCTIONS: dict[str, Rule] = {
+    "arcsin": arcsin,
+    "arccos": arccos,
+    "arctan": arctan,
+    "arcsinh": arcsinh,
+    "arccosh": arccosh,
+    "arctanh": arctanh,
     "exp": exp,
     "log": log,
     "log2": _scaled_log(1 / math.log(2)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cases import CASES
+from all_cases import CASES
 from comparing import compare
 
 from jitops.trace.functions import HOME, find
