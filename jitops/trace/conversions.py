@@ -1,4 +1,4 @@
-"""Other forms of the same values: bits and bytes, flat positions and indices, dtypes, paths."""
+"""Other forms of the same values: bits and bytes, dtypes, paths, polynomials."""
 
 from __future__ import annotations
 
@@ -66,52 +66,6 @@ def unpackbits(
     return np.moveaxis(bits, -1, at)
 
 
-def _checked(t: Any, index: Any, extent: int) -> Any:
-    """The index, through a table of itself: the op then notices one that is out of bounds."""
-    outside = np.where(np.less(index, 0), extent, index)
-    return np.take(t.wrap_known(np.arange(extent)), outside)
-
-
-def ravel_multi_index(
-    t: Any, multi_index: Any, dims: Any, mode: Any = "raise", order: str = "C"
-) -> Any:
-    """Flat positions from one array of indices per axis."""
-    sizes = tuple(n.__index__() for n in (dims if isinstance(dims, (tuple, list)) else (dims,)))
-    modes = mode if isinstance(mode, tuple) else (mode,) * len(sizes)
-    parts: list[Any] = [t.array(x) for x in multi_index]
-    if len(parts) != len(sizes):
-        raise ValueError("parameter multi_index must be a sequence of length " + str(len(sizes)))
-    flat: Any = 0
-    axes = range(len(sizes)) if order == "C" else range(len(sizes))[::-1]
-    for axis in axes:
-        place, extent = parts[axis].astype(np.intp), sizes[axis]
-        if modes[axis] == "wrap":
-            place = place % extent
-        elif modes[axis] == "clip":
-            place = np.clip(place, 0, extent - 1)
-        else:
-            place = _checked(t, place, extent)
-        flat = flat * extent + place
-    return flat
-
-
-def unravel_index(t: Any, indices: Any, shape: Any = None, order: str = "C") -> tuple[Any, ...]:
-    """One array of indices per axis, from flat positions."""
-    sizes = tuple(n.__index__() for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
-    total = 1
-    for n in sizes:
-        total *= n
-    flat: Any = t.array(indices)
-    if flat.dtype.kind not in "iu":
-        raise TypeError("only int indices permitted")
-    rest = _checked(t, flat.astype(np.intp), total)
-    places = []
-    for n in sizes[::-1] if order == "C" else sizes:
-        places.append(rest % n)
-        rest = rest // n
-    return tuple(places[::-1] if order == "C" else places)
-
-
 def astype(
     t: Any, x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None
 ) -> Any:
@@ -146,8 +100,6 @@ def poly(t: Any, seq_of_zeros: Any) -> Any:
 TABLE: dict[str, Callable[..., Any]] = {
     "packbits": packbits,
     "unpackbits": unpackbits,
-    "ravel_multi_index": ravel_multi_index,
-    "unravel_index": unravel_index,
     "astype": astype,
     "einsum_path": einsum_path,
     "poly": poly,

@@ -66,7 +66,7 @@ ROOMS = {
         fft.irfftn
     """,
     "conversions": """
-        packbits unpackbits ravel_multi_index unravel_index astype einsum_path poly
+        packbits unpackbits astype einsum_path poly
     """,
     "edits": """
         delete insert lib.stride_tricks.sliding_window_view gradient cov corrcoef

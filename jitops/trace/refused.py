@@ -29,7 +29,7 @@ _REFUSED: dict[str, str] = {
         median nanmedian percentile quantile nanpercentile nanquantile
     """,
     _OUTSIDE: """
-        bincount histogram histogram2d histogramdd histogram_bin_edges isin place from_dlpack
+        histogram histogram2d histogramdd histogram_bin_edges isin from_dlpack
     """,
     _FILES: """
         fromfile fromregex genfromtxt load loadtxt save savetxt savez savez_compressed

@@ -27,7 +27,7 @@ ARGUMENTS = {
 EXTRA = {
     "percentile": (50,), "quantile": (0.5,),
     "nanpercentile": (50,), "nanquantile": (0.5,), "polyfit": (2.0, 1), "fromiter": (float,),
-    "fromregex": ("a", float), "place": (True, 1.0),
+    "fromregex": ("a", float),
 }  # fmt: skip
 FIRST = dict.fromkeys(("save", "savetxt", "savez", "savez_compressed"), ("file",))
 # Not called with arrays at all, or not by an op: they meet no tracer.
