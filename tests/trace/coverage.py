@@ -35,7 +35,8 @@ def ways(name: str, function: Any) -> set[str]:
         if ufunc_rule(function) is not None or function.__name__ in products:
             found.add(NATIVE)
     elif name in CREATORS or name in HOME or name_of(function) in HOME:
-        found.add(NATIVE)
+        home = HOME.get(name) or HOME.get(name_of(function))
+        found.add(HOST if home == "hosted" else NATIVE)
     if name in REFUSED:
         found.add(NOT)
     if name in STATIC:
