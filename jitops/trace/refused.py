@@ -19,7 +19,7 @@ _REFUSED: dict[str, str] = {
     """,
     _SHAPE + "compute it outside the op.": """
         unique unique_all unique_counts unique_inverse unique_values union1d intersect1d setdiff1d
-        setxor1d trim_zeros polydiv roots polyfit
+        setxor1d trim_zeros polydiv roots
     """,
     _SHAPE + "leading zeros vanish; np.convolve(a, b) keeps them.": "polymul",
     "The result's dtype depends on values: use x.real where the imaginary part is 0.": """
