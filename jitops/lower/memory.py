@@ -123,9 +123,13 @@ class _Placer:
         return leaves
 
     def root(self, var: Var) -> Var:
-        while var in self.owner:
-            var = self.owner[var]
-        return var
+        """The variable whose memory this one uses; long chains of updates are cut short."""
+        root = var
+        while root in self.owner:
+            root = self.owner[root]
+        while var is not root:
+            self.owner[var], var = root, self.owner[var]
+        return root
 
     def _reuse_bases(self) -> None:
         """Updates in place: the base must be dead, and its memory ours to overwrite."""
