@@ -72,6 +72,10 @@ def test_a_loop_may_index_with_its_counter():
         op.eager(numpys, n)
         same(mine, numpys)
     assert op.stats()["misses"] == 1
+    before = mine.copy()
+    with pytest.raises(IndexError, match="out of bounds"):
+        op(mine, 8)
+    same(mine, before)
 
 
 def test_only_the_chosen_branch_runs():
