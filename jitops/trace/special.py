@@ -209,6 +209,14 @@ RULES: dict[str, Rule] = {
 }
 
 
+def applied(name: str, x: Any) -> Any:
+    """A rule of one operand, on a traced value: floats keep their dtype."""
+    t = x.session
+    a: Any = t.array(x)
+    a = a if a.dtype.kind in "fV" else a.astype(np.float64)
+    return t.wrap(RULES[name](t, a.read()), scalar=a.scalar)
+
+
 # --- functions ----------------------------------------------------------------------------------
 
 
