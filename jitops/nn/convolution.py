@@ -96,13 +96,16 @@ def _depthwise(weight: Any, windows: list[Any], places: Any) -> Any:
 
 
 def _by_product(weight: Any, windows: list[Any], groups: int) -> Any:
-    """One matrix product of the kernels with the columns of what they meet (im2col)."""
+    """One matrix product of the kernels with the columns of what they meet (im2col).
+
+    The kernel's places come before the channels: each window is then copied as one block.
+    """
     n, channels, *counts = windows[0].shape
-    outputs = weight.shape[0]
-    columns = windows[0][:, :, None] if len(windows) == 1 else np.stack(windows, axis=2)
-    each = channels // groups * len(windows)
-    columns = columns.reshape((n, groups, each, -1))
-    rows = weight.reshape((groups, outputs // groups, each))
+    outputs, each = weight.shape[:2]
+    parts = [w.reshape((n, groups, each, *counts)) for w in windows]
+    columns = np.stack(parts, axis=2).reshape((n, groups, len(parts) * each, -1))
+    rows = np.moveaxis(weight.reshape((outputs, each, -1)), 1, 2)
+    rows = rows.reshape((groups, outputs // groups, len(parts) * each))
     return np.matmul(rows, columns).reshape((n, outputs, *counts))
 
 
