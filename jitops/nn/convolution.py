@@ -100,7 +100,7 @@ def _by_product(weight: Any, windows: list[Any], groups: int) -> Any:
 
     The kernel's places come before the channels: each window is then copied as one block.
     """
-    n, channels, *counts = windows[0].shape
+    n, _, *counts = windows[0].shape
     outputs, each = weight.shape[:2]
     parts = [w.reshape((n, groups, each, *counts)) for w in windows]
     columns = np.stack(parts, axis=2).reshape((n, groups, len(parts) * each, -1))
