@@ -61,7 +61,7 @@ def erf(x: Any) -> Any:
     x = _floating(x)
     special = sys.modules.get("scipy.special")
     if special is not None:
-        return special.erf(x)
+        return special.erf(x).astype(x.dtype)
     return np.asarray(np.frompyfunc(math.erf, 1, 1)(x)).astype(x.dtype)[()]
 
 
