@@ -35,15 +35,21 @@ ROOMS = {
         column_stack take repeat tile roll tril triu
     """,
     "composed": """
-        copyto fill_diagonal where clip round around select choose interp
+        copyto fill_diagonal where clip round around select choose
         convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
         piecewise meshgrid kron block cross linalg.cross compress
     """,
     "ordering": """
-        sort argsort partition argpartition lexsort sort_complex searchsorted digitize
+        sort argsort partition argpartition lexsort sort_complex searchsorted digitize isin
     """,
     "scattering": """
         put place putmask bincount ravel_multi_index unravel_index
+    """,
+    "quantiles": """
+        median nanmedian quantile nanquantile percentile nanpercentile
+    """,
+    "histograms": """
+        histogram histogram_bin_edges histogramdd histogram2d interp
     """,
     "linalg": """
         dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
