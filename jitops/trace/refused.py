@@ -9,7 +9,6 @@ _FILES = "Read and write files outside of the op."
 _TEXT = "Text is made of values, which an op has only while it runs: do this outside of it."
 _DATES = "Dates are not compiled: do this outside of the op."
 _OBJECTS = "It is made for Python objects: use arrays in the op, or do this outside of it."
-_SORTING = "Order statistics are not compiled yet: compute it outside the op and pass the result."
 _OUTSIDE = "Compute it outside the op and pass the result as an argument."
 
 # reason and way out -> functions
@@ -25,12 +24,7 @@ _REFUSED: dict[str, str] = {
     "The result's dtype depends on values: use x.real where the imaginary part is 0.": """
         real_if_close
     """,
-    _SORTING: """
-        median nanmedian percentile quantile nanpercentile nanquantile
-    """,
-    _OUTSIDE: """
-        histogram histogram2d histogramdd histogram_bin_edges isin from_dlpack
-    """,
+    _OUTSIDE: "from_dlpack",
     _FILES: """
         fromfile fromregex genfromtxt load loadtxt save savetxt savez savez_compressed
         frombuffer
