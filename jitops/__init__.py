@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from jitops.api import Op, barrier_warm, jitop, spec
 from jitops.control import cond, fori_loop, scan, while_loop
 from jitops.errors import JitopsError
@@ -19,6 +21,7 @@ __all__ = [
     "fori_loop",
     "get_threads",
     "jitop",
+    "nn",
     "options",
     "scan",
     "set_threads",
@@ -26,3 +29,12 @@ __all__ = [
     "threads",
     "while_loop",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`jitops.nn` is imported when it is first asked for."""
+    if name == "nn":
+        import importlib
+
+        return importlib.import_module("jitops.nn")
+    raise AttributeError(f"module 'jitops' has no attribute {name!r}")

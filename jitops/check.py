@@ -6,13 +6,14 @@ where they are equal, both NaN, or differ by no more than
     tolerance * (|expected| + largest finite |expected|)
 
 with tolerance = eps * (64 + 4 * sqrt(n)), eps the machine epsilon of the coarsest floating dtype
-in the graph, n the largest number of elements folded into one; ten thousand times that where the
-op has host steps, such as a system to be solved. Where floats decide a whole number,
-a bool or a NaN, one element in a thousand may fall on the other side.
+in the graph, n the largest number of elements folded into one, or of steps of a loop; ten thousand
+times that where the op has host steps, such as a system to be solved. Where floats decide a whole
+number, a bool or a NaN, one element in a thousand may fall on the other side.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from jitops._native import Binding, Dispatcher
 from jitops.arguments import parameters_of, replaced
 from jitops.errors import CompileError
+from jitops.graph.control import bodies
 from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import Spec
 from jitops.spec_text import strided
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["compare", "seeded"]
 
 CONDITION = 1e4  # how much a system to be solved, of random numbers, may amplify an error
+UNKNOWN = 1000  # steps of a loop whose number is not known
 EDGE = 1e-3  # the part of the elements that may fall on the other side of an edge
 
 
@@ -116,18 +119,31 @@ def _run(request: Request, binding: Binding, args: tuple[Any, ...], kwargs: dict
 
 def _tolerance(graph: Graph) -> tuple[bool, float]:
     """Whether anything is rounded, and by how much."""
-    variables = [*graph.params, *(v for eqn in graph.eqns for v in eqn.outputs)]
+    graphs = list(_with_bodies(graph))
+    eqns = [eqn for each in graphs for eqn in each.eqns]
+    variables = [v for each in graphs for v in each.params]
+    variables += [v for eqn in eqns for v in eqn.outputs]
     floats = [v.type.dtype for v in variables if v.type.dtype.kind not in "iub"]
     epsilons = [_epsilon(dtype) for dtype in floats]
     folded = 1
-    for eqn in graph.eqns:
+    for eqn in eqns:
         if PRIMITIVES[eqn.op].kind in ("reduce", "scan", "dot"):
-            sizes = [atom.type.size for atom in eqn.inputs]
-            folded = max(folded, *sizes)
+            folded = max(folded, *(atom.type.size for atom in eqn.inputs))
+        elif eqn.op == "for":  # what is carried is rounded at every step
+            folded = max(folded, eqn.attrs["length"] or UNKNOWN)
+        elif eqn.op == "while":
+            folded = max(folded, UNKNOWN)
     factor = 64 + 4 * folded**0.5
     if any(eqn.op == "host" for eqn in graph.eqns):
         factor *= CONDITION
     return bool(floats), max(epsilons, default=0.0) * factor
+
+
+def _with_bodies(graph: Graph) -> Iterator[Graph]:
+    yield graph
+    for eqn in graph.eqns:
+        for body in bodies(eqn):
+            yield from _with_bodies(body)
 
 
 def _epsilon(dtype: Any) -> float:

@@ -182,55 +182,58 @@ def _apart(result: Any, operands: Sequence[Any]) -> Any:
 
 
 def _scan(f: Any, init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
-    rows = room("carry").Tree(xs, "xs")
     if not length:
-        return _no_steps(f, init, rows)
+        return _no_steps(f, init, xs)
+    rows = room("carry").Tree(xs, "xs")
     steps = _Steps("scan", f, init)
     ys: list[Any] = [None] * length
     for n in range(length)[:: -1 if reverse else 1]:
         x = rows.build([_copy(x[n]) for x in rows.values])
         carry, ys[n] = room("control").pair(f(steps.carry, x), f)
         steps.take(carry)
-    return steps.carry, _stacked(ys)
+    return steps.carry, _stacked(ys, f)
 
 
-def _stacked(ys: Sequence[Any]) -> Any:
-    trees = [room("carry").Tree(y, "y") for y in ys]
-    first = trees[0]
-    for tree in trees:
-        if tree.structure != first.structure:
-            room("carry").agreed(first, tree, "scan: y", (_scan, _scan))
-    return first.build([_stack(column) for column in zip(*(tree.values for tree in trees))])
-
-
-def _stack(column: Sequence[Any]) -> Any:
-    module = type(column[0]).__module__.partition(".")[0]
-    stack = getattr(sys.modules.get(module), "stack", np.stack)
-    return stack(column)
-
-
-def _no_steps(f: Any, init: Any, rows: Any) -> tuple[Any, Any]:
-    """Without a step, tracing one tells what the ys would be."""
-    from jitops.graph.types import Spec
-    from jitops.trace import trace
-
+def _stacked(ys: Sequence[Any], f: Any) -> Any:
+    """The ys of all steps, leaf by leaf."""
     carry = room("carry")
-    specs = rows.build([Spec(x.shape[1:], x.dtype) for x in rows.values])
-    kept = carry.Tree(init, "carry")
-    traced = trace(lambda c, x: f(c, x)[1], (init, specs), {})
-    ys = _empty(traced.result, traced.graph)
-    return kept.build([_copy(x) for x in kept.values]), ys
+    trees = [carry.Tree(y, "y") for y in ys]
+    first = trees[0]
+    for tree in trees[1:]:
+        first.leaves = carry.agreed(first, tree, "scan", (f, f))
+    columns = zip(*(tree.values for tree in trees))
+    return first.build([_stack(c, leaf) for c, leaf in zip(columns, first.leaves)])
 
 
-def _empty(tree: Any, graph: Any) -> Any:
-    """Arrays of no rows for a traced result."""
+def _stack(column: Sequence[Any], leaf: Any) -> Any:
+    if leaf.kind == "foreign":
+        return sys.modules[type(column[0]).__module__.partition(".")[0]].stack(column)
+    return np.stack([_as(x, leaf) for x in column])
+
+
+def _no_steps(f: Any, init: Any, xs: Any) -> tuple[Any, Any]:
+    """Without a step, only a trace of the body tells what the ys would be."""
+    from jitops.graph.evaluate import evaluate
+    from jitops.trace import trace
+    from jitops.trace.tree import mapped
+
+    traced = trace(lambda c, rows: scan(f, c, rows, length=0), (init, xs), {})
+    leaves: list[Any] = []
+    mapped((init, xs), "", lambda leaf, _: leaves.append(leaf))
+    sources = [(param.source, param.var.type.dtype) for param in traced.params]
+    inputs = [np.asarray(leaves[n] if kind == "leaf" else n, d) for (kind, n), d in sources]
+    carry, ys = _built(traced.result, evaluate(traced.graph, inputs))
+    return carry, ys
+
+
+def _built(tree: Any, outs: Sequence[Any]) -> Any:
+    """The values of a traced result without arguments in it."""
     kind, *rest = tree
     if kind == "out":
-        type_ = graph.results[rest[0]].type
-        return np.empty((0, *type_.shape), type_.dtype)
+        return outs[rest[0]][()] if rest[1] == "scalar" else outs[rest[0]]
     if kind == "const":
-        return rest[0] if rest[0] is None else np.empty((0,), np.asarray(rest[0]).dtype)
+        return rest[0]
     if kind == "dict":
-        return {k: _empty(v, graph) for k, v in rest[0]}
-    parts = [_empty(v, graph) for v in rest[-1]]
+        return {k: _built(v, outs) for k, v in rest[0]}
+    parts = [_built(v, outs) for v in rest[-1]]
     return rest[0](*parts) if kind == "namedtuple" else (tuple if kind == "tuple" else list)(parts)

@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "check": {"errors", "graph", "arguments", "spec_text", "_native"},
     "pipeline": {"errors", "graph", "trace", "cache", "runtime", "unit", "check", "_native"}
     | set(COMPILER),
+    "nn": {"trace"},
     "worker": {"cache", "log", "unit", "pipeline"},
     "warm": {"errors", "manifest", "spec_text", "jitops"},
 }

@@ -16,7 +16,10 @@ from typing import Any
 
 import tvm
 
-from jitops.codegen.module import CONVERSIONS
+from jitops.codegen.module import CONVERSIONS, KERNEL, PART
+
+# What the entry calls is visible within the library alone.
+_INSIDE = re.compile(rf"\ndefine dllexport(?=[^\n(]* @({KERNEL}|{PART}))")
 
 # Each begins with fixed text, which is what makes the search quick.
 _BALLAST = tuple(
@@ -32,8 +35,24 @@ _BALLAST = tuple(
 )
 
 
-def compile_module(module: Any, target: Any) -> bytes:
-    """Object code of a module that needs no further lowering: straight to LLVM."""
+def compile_module(module: Any, target: Any) -> list[bytes]:
+    """Object code of a module that needs no further lowering: straight to LLVM.
+
+    Kernels that have a symbol of their own become an object of their own, where nothing is inlined
+    into the entry.
+    """
+    apart = {name: f for name, f in module.functions.items() if _is_called(name, f)}
+    if not apart:
+        return [_object(module, target)]
+    rest = {name: f for name, f in module.functions.items() if name not in apart}
+    return [_object(tvm.ir.IRModule(part), target) for part in (apart, rest)]
+
+
+def _is_called(name: Any, function: Any) -> bool:
+    return name.name_hint.startswith(KERNEL) and "global_symbol" in function.attrs
+
+
+def _object(module: Any, target: Any) -> bytes:
     runtime = tvm.get_global_func("target.build.llvm")(module, target)
     with _memory_file() as source, _memory_file() as objects:
         with open(source, "w", encoding="utf-8") as file:
@@ -58,6 +77,7 @@ def _memory_file() -> Iterator[str]:
 
 def without_ballast(ir: str) -> str:
     """LLVM IR, fit to be read again, without what stands for unused functions and debug records."""
+    ir = _INSIDE.sub("\ndefine hidden", ir)
     for pattern in _BALLAST:
         ir = pattern.sub("", ir)
     # A kernel that LLVM did not inline, of which TVM says what no local symbol may be.

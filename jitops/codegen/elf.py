@@ -7,7 +7,7 @@ Arm 64-bit Architecture. Little-endian, 64-bit only.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jitops.errors import CompileError
 
@@ -27,9 +27,9 @@ RELOCATABLE, SHARED = 1, 3
 PROGBITS, SYMTAB, STRTAB, RELA, HASH, DYN, NOBITS, DYNSYM = 1, 2, 3, 4, 5, 6, 8, 11
 WRITE, ALLOC, EXECUTE, TLS = 1, 2, 4, 0x400
 
-# Section numbers that name no section; symbol bindings.
+# Section numbers that name no section; symbol bindings and visibilities.
 UNDEFINED, ABSOLUTE, COMMON = 0, 0xFFF1, 0xFFF2
-LOCAL = 0
+LOCAL, HIDDEN = 0, 2
 
 
 class Section:
@@ -135,3 +135,22 @@ class Object:
 
     def _text(self, at: int) -> str:
         return self.image[at : self.image.index(b"\0", at)].decode()
+
+
+def joined(objects: Sequence[Object]) -> Object:
+    """One object of several: what one leaves undefined is what another defines by that name."""
+    whole, *others = objects
+    defined: dict[str, Symbol] = {}
+    for part in objects:
+        for symbol in part.symbols:
+            if symbol.binding != LOCAL and symbol.section is not None:
+                defined.setdefault(symbol.name, symbol)
+    for part in others:
+        whole.sections += part.sections
+        whole.symbols += part.symbols
+        whole.relocations += part.relocations
+    if others:
+        named = {s: s if s.binding == LOCAL else defined.get(s.name, s) for s in whole.symbols}
+        whole.symbols = list(dict.fromkeys(named.values()))
+        whole.relocations = [(*r[:3], named[r[3]], r[4]) for r in whole.relocations]
+    return whole

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 
 from jitops.codegen import elf
-from jitops.codegen.elf import Object, Section, Symbol
+from jitops.codegen.elf import Object, Section, Symbol, joined
 from jitops.codegen.relocations import MACHINES, STUB
 from jitops.errors import CompileError
 
@@ -21,13 +21,13 @@ _HASH, _STRTAB, _SYMTAB, _RELA, _RELASZ, _RELAENT, _STRSZ, _SYMENT = 4, 5, 6, 7,
 _FLAGS, _BIND_NOW = 30, 8
 
 
-def link(objects: bytes, arch: str | None = None) -> bytes:
-    """The shared library made of one object file. arch: of the code; None: this machine's.
+def link(objects: Sequence[bytes], arch: str | None = None) -> bytes:
+    """The shared library made of these object files. arch: of the code; None: this machine's.
 
     Raises CompileError for objects that use what no kernel needs.
     """
     arch = arch or os.uname().machine
-    return _Linker(Object(objects, arch), arch).library()
+    return _Linker(joined([Object(image, arch) for image in objects]), arch).library()
 
 
 class _Linker:
@@ -37,7 +37,8 @@ class _Linker:
         self.machine = MACHINES[arch]
         named = [s for s in objects.symbols if s.binding != elf.LOCAL and s.name]
         self.imports = [s for s in named if s.section is None]
-        self.dynamic = [*self.imports, *(s for s in named if s.section is not None)]
+        exports = [s for s in named if s.section is not None and s.other & 3 != elf.HIDDEN]
+        self.dynamic = [*self.imports, *exports]
         self.entries = self._table_entries()
         self.stubs = _made(".plt", elf.ALLOC | elf.EXECUTE, STUB * len(self.imports), 16)
         self.table = _made(".got", elf.ALLOC | elf.WRITE, 8 * len(self.entries), 8)

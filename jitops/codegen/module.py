@@ -4,7 +4,8 @@ The exported entry is plain C, ``int32_t jitops_entry(void* const* buffers)``: `
 arguments, then the fresh outputs, then the workspace. Where host steps cut the kernels into
 segments, each segment has an entry of the same kind, and all get the same buffers. Kernels take
 their pointers as parameters that do not alias, so that LLVM may vectorise without run-time checks,
-and are inlined into the entry.
+and are inlined into the entry where they are few. Kernels that differ in the pointers alone are one
+function.
 """
 
 from __future__ import annotations
@@ -24,6 +25,13 @@ from jitops.lower.steps import Branch, For, Turn, While, segments
 
 ENTRY = "jitops_entry"
 CONVERSIONS = ("__truncsfhf2", "__extendhfsf2")
+KERNEL = "jitops_kernel"
+PART = "jitops_part"
+PIECE = 64  # steps of the entry in one function, where there are many
+
+# With more kernels than this, each is compiled by itself and called: in one function, LLVM takes
+# longer for every kernel than for the one before.
+INLINED = 16
 
 _RETURN = "int32"
 
@@ -38,27 +46,65 @@ def build_module(steps: Sequence[Any], arguments: int, target: Any) -> IRModule:
 
     steps: (frame, scope) of scheduled kernels, control flow around them, and host steps.
     """
-    functions: dict[Any, Any] = {}
-    for number, segment in enumerate(segments(steps)):
-        _Module(arguments, target, functions).build(segment, entry_name(number))
-    return IRModule(functions)
+    parts = segments(steps)
+    module = _Module(arguments, target, sum(map(_count, parts)))
+    for number, segment in enumerate(parts):
+        module.build(segment, entry_name(number))
+    return IRModule(module.functions)
+
+
+def _count(steps: Sequence[Any]) -> int:
+    """How many kernels the entry would call."""
+    flow = (Branch, While, For)
+    return sum(sum(map(_count, s.parts())) if isinstance(s, flow) else 1 for s in steps)
 
 
 class _Module:
-    """Kernels on their way to functions, and the entry's code that calls them."""
+    """Kernels on their way to functions, and the entry's code that calls them.
 
-    def __init__(self, arguments: int, target: Any, functions: dict[Any, Any]) -> None:
+    count: of the kernels. Many have symbols of their own, to be compiled apart from the entries,
+    and an entry calls pieces of itself: code generation takes longer for each call in a function.
+    """
+
+    def __init__(self, arguments: int, target: Any, count: int) -> None:
         self.target = target
-        self.functions = functions
+        self.arguments = arguments
+        self.alone = count == 1
+        self.apart = count > INLINED
+        self.functions: dict[Any, Any] = {}
+        self.made: dict[Frame, Any] = {}
+
+    def open(self) -> None:
+        """Begin a function that gets the entry's buffers."""
+        self.called = False
         self.entry = Scope()
-        self.names = _EntryPointers(arguments, self.entry)
+        self.names = _EntryPointers(self.arguments, self.entry)
+
+    def close(self, symbol: str) -> None:
+        self.functions[GlobalVar(symbol)] = self.names.function(symbol, self.target)
 
     def build(self, steps: Sequence[Any], name: str) -> None:
-        if len(steps) == 1 and type(steps[0]) not in _EMIT:
+        """Add the entry of these steps."""
+        self.open()
+        if self.alone and steps and type(steps[0]) not in _EMIT:
             self.names.inline(*steps[0])
-        else:
+        elif not self.apart:
             self._emit(steps, self.entry)
-        self.functions[GlobalVar(name)] = self.names.function(name, self.target)
+        else:
+            self._emit_pieces(steps)
+        self.close(name)
+
+    def _emit_pieces(self, steps: Sequence[Any]) -> None:
+        """An entry that calls functions of a few steps each."""
+        pieces = []
+        for start in range(0, len(steps), PIECE):
+            self._emit(steps[start : start + PIECE], self.entry)
+            pieces.append(f"{PART}{len(self.functions)}")
+            self.close(pieces[-1])
+            self.open()
+        for piece in pieces:
+            call = tirx.call_extern(_RETURN, piece, self.names.array)
+            self.entry.emit(st.Evaluate(call))
 
     def _emit(self, steps: Sequence[Any], scope: Scope) -> None:
         for step in steps:
@@ -69,14 +115,32 @@ class _Module:
                 self._call(frame, code, scope)
 
     def _call(self, frame: Frame, code: Scope, scope: Scope) -> None:
-        if not code.stmts:
+        if not code.stmts and frame.original is None:
             return
-        kernel = GlobalVar(f"kernel{len(self.functions)}")
-        self.functions[kernel] = _kernel_function(frame, code, self.target)
-        pointers = [self.names.pointer(slot, frame.buffers[slot][0].ty) for slot in frame.buffers]
-        if scope is not self.entry or len(self.functions) > 1:
-            self._barrier(scope)
-        scope.emit(st.Evaluate(Call(kernel, pointers, ret_ty=PrimType(_RETURN))))
+        source, slots = frame.original or (frame, {slot: slot for slot in frame.buffers})
+        if source not in self.made:
+            self._define(source, code)
+        pointers = [
+            self.names.pointer(slots[slot], pointer.ty, frame.shifts.get(slots[slot], 0))
+            for slot, (pointer, _) in source.buffers.items()
+        ]
+        kernel = self.made[source]
+        if self.apart:
+            call = tirx.call_extern(_RETURN, kernel.name_hint, *pointers)
+        else:
+            if scope is not self.entry or self.called:
+                self._barrier(scope)
+            call = Call(kernel, pointers, ret_ty=PrimType(_RETURN))
+        self.called = True
+        scope.emit(st.Evaluate(call))
+
+    def _define(self, frame: Frame, code: Scope) -> None:
+        kernel = self.made[frame] = GlobalVar(f"{KERNEL}{len(self.made)}")
+        symbol = {"global_symbol": kernel.name_hint} if self.apart else {}
+        if self.apart and len(self.made) == 1:
+            for stmt in _without_conversions(self.target):
+                code.emit(stmt)
+        self.functions[kernel] = _kernel_function(frame, code, _attrs(self.target, **symbol))
 
     def _barrier(self, scope: Scope) -> None:
         scope.emit(_memory_barrier(self.names.scratch()))
@@ -168,22 +232,25 @@ def _return() -> Any:
 
 
 def _memory_barrier(scratch: Any) -> Any:
-    """A store to unknown memory: LLVM moves no load or store from one kernel to another.
+    """A load and a store of unknown memory: LLVM moves no load or store past it.
+
+    The load matters too: without it, a store of one kernel is dropped as dead where a later kernel
+    overwrites it, for the loads between them seem to be of other memory.
 
     Within a kernel different buffers are different memory, and TVM's code generator says so by
     type-based metadata. Once kernels are inlined side by side, buffers of two of them may be the
     same memory under different names.
     """
-    byte, count = tirx.IntImm("int8", 0), int64(8)
-    volatile = tirx.IntImm("bool", 1)
-    return st.Evaluate(tirx.call_llvm_intrin("void", "llvm.memset", scratch, byte, count, volatile))
+    count, volatile = int64(8), tirx.IntImm("bool", 1)
+    move = tirx.call_llvm_intrin("void", "llvm.memmove", scratch, scratch, count, volatile)
+    return st.Evaluate(move)
 
 
-def _kernel_function(frame: Frame, scope: Scope, target: Any) -> Any:
+def _kernel_function(frame: Frame, scope: Scope, attrs: Any) -> Any:
     pointers = [pointer for pointer, _ in frame.buffers.values()]
     declared = [st.DeclBuffer(buffer, data=pointer) for pointer, buffer in frame.buffers.values()]
     body = st.SeqStmt([*declared, *scope.stmts, _return()])
-    return tirx.PrimFunc(pointers, body, PrimType(_RETURN), _attrs(target))
+    return tirx.PrimFunc(pointers, body, PrimType(_RETURN), attrs)
 
 
 class _EntryPointers:
@@ -205,8 +272,13 @@ class _EntryPointers:
         for stmt in code.stmts:
             self.scope.emit(stmt)
 
-    def pointer(self, slot: Slot, type: Any) -> Any:
-        return tirx.reinterpret(type, self._place(slot))
+    def pointer(self, slot: Slot, type: Any, shift: int = 0) -> Any:
+        """The address of a slot, moved by ``shift`` elements."""
+        address = self._place(slot)
+        if shift:
+            offset = int64(shift * slot.type.dtype.itemsize)
+            address = tirx.Add(address, tirx.Cast("uint64", offset))
+        return tirx.reinterpret(type, address)
 
     def _place(self, slot: Slot) -> Any:
         kind, where = slot.place
@@ -229,9 +301,9 @@ class _EntryPointers:
             self.addresses[position] = self.scope.let(load, "address")
         return self.addresses[position]
 
-    def function(self, name: str, target: Any) -> Any:
+    def function(self, symbol: str, target: Any) -> Any:
         table = st.DeclBuffer(self.table, data=self.array)
-        once = _without_conversions(target) if name == ENTRY else []
+        once = _without_conversions(target) if symbol == ENTRY else []
         body = [*once, table, *self.scope.stmts, _return()]
-        attrs = _attrs(target, global_symbol=name)
+        attrs = _attrs(target, global_symbol=symbol)
         return tirx.PrimFunc([self.array], st.SeqStmt(body), PrimType(_RETURN), attrs)

@@ -148,7 +148,13 @@ def _special(name: str) -> Callable[[Array], Array]:
     def run(x: Array) -> Array:
         import math
 
-        return np.vectorize(getattr(math, name), otypes=["float64"])(x).astype(x.dtype)
+        def one(value: float) -> float:
+            try:
+                return float(getattr(math, name)(value))
+            except (ValueError, OverflowError):  # a pole of lgamma, or beyond the largest float
+                return math.inf
+
+        return np.vectorize(one, otypes=["float64"])(x).astype(x.dtype)
 
     return run
 
@@ -167,18 +173,23 @@ def _complex(re: Array, im: Array) -> Array:
     return out
 
 
+def _pow(x: Array, y: Array) -> Array:
+    """Negative powers of integers, where NumPy raises, are not looked at: a select drops them."""
+    return np.power(x, y if x.dtype.kind not in "iu" else np.maximum(y, 0))
+
+
 _UFUNCS = {
     "neg": "negative", "abs": "absolute", "asin": "arcsin", "acos": "arccos", "atan": "arctan",
     "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "atan2": "arctan2",
     "sub": "subtract", "mul": "multiply", "div": "divide", "floordiv": "floor_divide",
-    "pow": "power", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
+    "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor",
     "shl": "left_shift", "shr": "right_shift", "eq": "equal", "ne": "not_equal", "lt": "less",
     "le": "less_equal", "gt": "greater", "ge": "greater_equal",
 }  # fmt: skip
 
 _SAME_NAME = """square sign floor ceil trunc rint sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin
 cos tan sinh cosh tanh invert isnan isinf isfinite signbit add mod fmod hypot copysign nextafter
-maximum minimum fmax fmin"""
+maximum minimum fmax fmin gcd"""
 
 
 def _table() -> dict[str, Callable[..., Array]]:
@@ -191,6 +202,7 @@ def _table() -> dict[str, Callable[..., Array]]:
 
 EVALUATE: dict[str, Callable[..., Array]] = {
     **_table(),
+    "pow": _pow,
     "sigmoid": _sigmoid,
     "erf": _special("erf"),
     "erfc": _special("erfc"),
@@ -219,8 +231,9 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "reduce_prod": _reducer(np.prod),
     "reduce_max": _extreme(np.max),
     "reduce_min": _extreme(np.min),
-    "reduce_or": _extreme(np.any),
-    "reduce_and": _extreme(np.all),
+    "reduce_or": _reducer(np.bitwise_or.reduce),
+    "reduce_and": _reducer(np.bitwise_and.reduce),
+    "reduce_xor": _reducer(np.bitwise_xor.reduce),
     "argmax": _arg(np.argmax),
     "argmin": _arg(np.argmin),
     "sort": _sorter(np.sort),

@@ -289,7 +289,7 @@ MAP_RULES: tuple[tuple[str, str, str | None], ...] = (
     ("atan2 hypot copysign nextafter", FLOAT, None),
     ("maximum minimum fmax fmin", ORDERED, None),
     ("and or xor", INT + BOOL, None),
-    ("shl shr", INT, None),
+    ("shl shr gcd", INT, None),
     ("eq ne", ANY, "bool"),
     ("lt le gt ge", ORDERED, "bool"),
 )
@@ -297,7 +297,8 @@ MAP_RULES: tuple[tuple[str, str, str | None], ...] = (
 REDUCTIONS: tuple[tuple[str, str, str | None], ...] = (
     ("reduce_sum reduce_prod", NUMBER, None),
     ("reduce_max reduce_min", ORDERED, None),
-    ("reduce_or reduce_and", BOOL, None),
+    ("reduce_or reduce_and", INT + BOOL, None),
+    ("reduce_xor", INT, None),
     ("argmax argmin", ORDERED, "int64"),  # over exactly one axis: the first extreme, NaN wins
 )
 
@@ -355,4 +356,5 @@ JOINS: dict[str, str] = {
     "reduce_min": "minimum",
     "reduce_or": "or",
     "reduce_and": "and",
+    "reduce_xor": "xor",
 }

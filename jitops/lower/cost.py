@@ -12,6 +12,7 @@ WEIGHTS: dict[str, int] = {
     **dict.fromkeys(("sin", "cos", "atan", "asin", "acos", "erfc", "sinh", "cosh"), 16),
     **dict.fromkeys(("tan", "atan2", "asinh", "acosh", "atanh", "pow", "lgamma"), 32),
     **dict.fromkeys(("fmod", "mod", "floordiv"), 32),
+    "gcd": 256,
 }
 
 # Recomputing up to this much is cheaper than a trip through memory.

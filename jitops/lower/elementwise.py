@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tvm import tirx
+from tvm.tirx import stmt as st
 
 from jitops.lower import scalar as sc
 from jitops.lower.math import MATH
@@ -325,6 +326,27 @@ def _int_pow(body: Body, dtype: str, base: Expr, exponent: Expr) -> Expr:
     return result
 
 
+def _gcd(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+    """Euclid's algorithm on the magnitudes, as unsigned numbers: that of the least one fits."""
+    unsigned = f"uint{sc.bits_of(dtype)}"
+    first, at = [sc.const(0, "int64")], sc.const(0, unsigned)
+    cells = []
+    for name, x in (("m", a), ("n", b)):
+        cell = tirx.decl_buffer((1,), unsigned, name, scope="local")
+        magnitude = body.let(tirx.Cast(unsigned, body.let(_abs(body, dtype, x))))
+        body.emit(st.AllocBuffer(cell))
+        body.emit(st.BufferStore(cell, magnitude, first))
+        cells.append(cell)
+    m, n = cells
+    step = Body()
+    divisor = step.let(tirx.BufferLoad(n, first))
+    rest = step.let(tirx.Mod(tirx.BufferLoad(m, first), divisor))
+    step.emit(st.BufferStore(m, divisor, first))
+    step.emit(st.BufferStore(n, rest, first))
+    body.emit(st.While(tirx.Not(tirx.EQ(tirx.BufferLoad(n, first), at)), step.block()))
+    return tirx.Cast(dtype, body.let(tirx.BufferLoad(m, first)))
+
+
 def _nextafter(body: Body, dtype: str, x: Expr, towards: Expr) -> Expr:
     """Step the bit pattern, an ordered integer, by one; zero is crossed at the least subnormal."""
     wide = register_dtype(dtype)
@@ -379,6 +401,7 @@ RULES: dict[str, Rule] = {
     "mod": _mod,
     "fmod": _fmod,
     "pow": _int_pow,
+    "gcd": _gcd,
     "copysign": _float(sc.copysign),
     "nextafter": _nextafter,
     "maximum": _extreme("llvm.maximum", tirx.Max, sc.either),

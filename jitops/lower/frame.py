@@ -7,7 +7,7 @@ the current `Scope`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from tvm import tirx
@@ -26,7 +26,7 @@ from jitops.lower.elementwise import (
     lower_map,
     register_dtype,
 )
-from jitops.lower.index import Index, flatten, key_of
+from jitops.lower.index import Affine, Index, flatten, key_of
 from jitops.lower.scalar import Body
 from jitops.lower.sources import Sources, sources, take_index, take_source, wrapped
 
@@ -56,6 +56,30 @@ class Slot:
         self.type = type
         self.place = place
         self.strides = strides_of(type.shape) if strides is None else strides
+
+
+class Without(Mapping[Var, Any]):
+    """A mapping of variables without some of them; no copy is made."""
+
+    __slots__ = ("hidden", "whole")
+
+    def __init__(self, whole: Mapping[Var, Any], hidden: Collection[Var]) -> None:
+        self.whole = whole
+        self.hidden = hidden
+
+    def __getitem__(self, var: Var) -> Any:
+        if var in self.hidden:
+            raise KeyError(var)
+        return self.whole[var]
+
+    def __contains__(self, var: object) -> bool:
+        return var not in self.hidden and var in self.whole
+
+    def __iter__(self) -> Iterator[Var]:
+        return (var for var in self.whole if var not in self.hidden)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Scope(Body):
@@ -89,8 +113,12 @@ class Frame:
 
     def __init__(self, definitions: Mapping[Var, Eqn], slots: Mapping[Var, Slot]) -> None:
         self.definitions = definitions
-        self.slots = dict(slots)
+        self.slots = slots
         self.buffers: dict[Slot, tuple[Any, Any]] = {}
+        # Elements by which the pointer to a slot is moved, and the offsets into it are reduced.
+        self.shifts: dict[Slot, int] = {}
+        # The frame whose code runs this kernel too, and which slot of ours stands for which of its.
+        self.original: tuple[Frame, dict[Slot, Slot]] | None = None
         # Values that are neither stored nor recomputed, such as a row's sum: how to read them.
         self.registers: dict[Var, Callable[[Index, Scope], Value]] = {}
 
@@ -191,9 +219,13 @@ class Frame:
             self.buffers[slot] = (pointer, buffer)
         return self.buffers[slot][1]
 
+    def offset(self, slot: Slot, index: Index) -> Affine:
+        """Where an element lies, counted from the pointer that the kernel gets."""
+        return flatten(index, slot.strides) + -self.shifts.get(slot, 0)
+
     def load(self, slot: Slot, index: Index, scope: Scope) -> Value:
         """One element from memory, in its register dtype."""
-        buffer, offset = self.buffer(slot), flatten(index, slot.strides)
+        buffer, offset = self.buffer(slot), self.offset(slot, index)
         dtype = slot.type.dtype.name
         if is_complex(dtype):
             at = (offset * 2).expr(), (offset * 2 + 1).expr()
@@ -202,7 +234,7 @@ class Frame:
 
     def store(self, slot: Slot, index: Index, value: Value, scope: Scope) -> None:
         """One element to memory."""
-        buffer, offset = self.buffer(slot), flatten(index, slot.strides)
+        buffer, offset = self.buffer(slot), self.offset(slot, index)
         dtype = slot.type.dtype.name
         if is_complex(dtype):
             for part, i in zip(value, ((offset * 2).expr(), (offset * 2 + 1).expr())):

@@ -239,8 +239,7 @@ class _Fuser:
 
     def _reads(self, atom: Atom, index: Index) -> Iterable[Read]:
         """What computing ``atom`` reads; the atom itself counts as not stored yet."""
-        stored = self.stored - {atom}
-        return reads(self.definitions, dict.fromkeys(stored), atom, index)
+        return reads(self.definitions, self.stored, atom, index, opened=atom)
 
 
 def _operands(eqn: Eqn) -> list[Var]:
@@ -317,19 +316,24 @@ def _hazards(graph: Graph, stored: set[Var]) -> set[Var]:
     """New values of an ``update`` or ``scatter`` that read its target elsewhere: stored first."""
     definitions = graph.definitions()
     found: set[Var] = set()
+    closed = set(stored)
     for eqn in graph.eqns:
         if eqn.op not in IN_PLACE:
             continue
         target, *operands = eqn.inputs
-        others: dict[Any, Any] = dict.fromkeys(stored | {target})
+        if isinstance(target, Var):
+            closed.add(target)
         for new in operands:
             if new in stored or new not in definitions:
                 continue
             at = domain_index(new.type.shape)
             place = _updated(eqn, at)
-            for read in reads(definitions, others, new, at):
+            for read in reads(definitions, closed, new, at):
                 if read.var is target and (read.index is None or key_of(read.index) != place):
                     found.add(new)
+                    break
+        if target not in stored:
+            closed.discard(target)
     return found
 
 

@@ -107,11 +107,13 @@ class Fold:
         return tuple(sc.const(v, register_dtype(p)) for v, p in zip(self._identity(), self.parts))
 
     def _identity(self) -> tuple[float | int | bool, ...]:
-        if self.op in ("add", "or"):
+        if self.op in ("add", "or", "xor"):
             # -0.0 + x is x for every x, +0.0 is not for -0.0; but nothing sums to +0.0.
             zero = 0.0 if self.empty else -0.0
             return tuple(zero if is_float(p) else 0 for p in self.parts)
-        if self.op in ("mul", "and"):
+        if self.op == "and":
+            return (int(np.array(-1).astype(self.dtype)),)
+        if self.op == "mul":
             return (1, 0)[: len(self.parts)]
         low, high = _limits(self.dtype)
         return (low,) if self.op == "maximum" else (high,)

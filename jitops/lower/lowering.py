@@ -8,7 +8,7 @@ from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.graph.types import Shape
 from jitops.lower.checks import with_checks
 from jitops.lower.contractions import DotKernel
-from jitops.lower.frame import Frame, Slot
+from jitops.lower.frame import Frame, Slot, Without
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
 from jitops.lower.hosts import HostStep, own_operands
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
@@ -16,6 +16,7 @@ from jitops.lower.memory import Memory, Piece, place
 from jitops.lower.region import Region, copy
 from jitops.lower.scans import ScanKernel
 from jitops.lower.scatters import ScatterKernel
+from jitops.lower.sharing import share
 from jitops.lower.simplify import own_results, simplify
 from jitops.lower.sorting import SortKernel
 from jitops.lower.steps import Branch, Step, cost, kernels
@@ -71,6 +72,7 @@ def lower(
     given = [Slot(t, ("argument", n), s) for n, (t, s) in enumerate(zip(types, layouts))]
     lowering = Lowering(vector_bits)
     steps = lowering.steps(graph, given, written, outcome)  # type: ignore[arg-type]
+    share(tuple(kernels(steps)))
     return Lowered(steps, lowering.workspace, len(given), checked)
 
 
@@ -129,7 +131,7 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
     if isinstance(group, RowGroup):
         frame = _frame(definitions, memory, group.outputs)
         reduced = {eqn.output for eqn in group.reductions}
-        frame.definitions = {v: e for v, e in definitions.items() if v not in reduced}
+        frame.definitions = Without(definitions, reduced)
         needed = [v for v in group.outputs if v not in reduced or v in memory.needed]
         return [row_kernel(frame, group.domain, group.reductions, needed, memory.slots)]
     assert isinstance(group, RootGroup)
@@ -155,8 +157,7 @@ def _scatter(frame: Frame, eqn: Eqn, memory: Memory) -> list[Kernel]:
 
 
 def _frame(definitions: Mapping[Var, Eqn], memory: Memory, own: Sequence[Var]) -> Frame:
-    mine = set(own)
-    return Frame(definitions, {v: s for v, s in memory.slots.items() if v not in mine})
+    return Frame(definitions, Without(memory.slots, set(own)))
 
 
 def _contraction(

@@ -80,8 +80,9 @@ class _Placer:
         for n, leaves in enumerate(self.reads):
             self.last_read.update(dict.fromkeys(leaves, n))
         hosts = [n for n, group in enumerate(groups) if group.kind == "host"]
-        # What a host step raises leaves the arguments as they were: they are written after it.
-        self.last_host = max(hosts, default=-1)
+        # An error leaves the arguments as they were: they are written after what may raise one.
+        checks = [] if outcome is None else [self.home[outcome] + 1]
+        self.writes_from = max([*hosts, *checks], default=-1)
         self.owner: dict[Var, Var] = {}  # variable -> the one whose memory it uses
         self.memory = Memory()
         self.memory.needed.update(*self.reads, (a for a in graph.results if isinstance(a, Var)))
@@ -123,9 +124,13 @@ class _Placer:
         return leaves
 
     def root(self, var: Var) -> Var:
-        while var in self.owner:
-            var = self.owner[var]
-        return var
+        """The variable whose memory this one uses; long chains of updates are cut short."""
+        root = var
+        while root in self.owner:
+            root = self.owner[root]
+        while var is not root:
+            self.owner[var], var = root, self.owner[var]
+        return root
 
     def _reuse_bases(self) -> None:
         """Updates in place: the base must be dead, and its memory ours to overwrite."""
@@ -140,7 +145,7 @@ class _Placer:
             if base in results or self.last_read.get(base, -1) > self.home[var]:
                 continue
             param = self.root(base)
-            if param in params and self.home[var] < self.last_host:
+            if param in params and self.home[var] < self.writes_from:
                 continue
             if param in params and var in results and self.written.get(param) is not var:
                 continue
@@ -176,7 +181,7 @@ class _Placer:
         group = self.groups[home]
         if self.root(new) is not new or self.last_read.get(param, -1) > home:
             return False
-        if home < self.last_host:
+        if home < self.writes_from:
             return False
         if param not in self.reads[home]:
             return True

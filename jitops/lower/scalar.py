@@ -184,6 +184,8 @@ def div(a: Expr, b: Expr) -> Expr:
     """True division of floats; truncating division of integers (guard the divisor first)."""
     if isinstance(b, tirx.FloatImm) and not b.value:
         b = copysign(intrinsic("llvm.fabs", b), b)  # TVM refuses a literal zero
+    elif dtype_of(b).startswith("float") and not isinstance(b, tirx.FloatImm):
+        b = bitcast(bits(b), dtype_of(b))  # and what its analyser takes for one, such as x - x
     return tirx.Div(a, b)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 from tvm import tirx
@@ -102,11 +102,16 @@ class Read:
 
 
 def reads(
-    definitions: Mapping[Var, Eqn], stored: Mapping[Var, Any], atom: Atom, index: Index
+    definitions: Mapping[Var, Eqn],
+    stored: Container[Var],
+    atom: Atom,
+    index: Index,
+    opened: Atom | None = None,
 ) -> Iterator[Read]:
     """Every stored variable that the element ``index`` of ``atom`` needs, and where.
 
-    An iota is reported as a read of no variable, at the component it counts.
+    ``opened`` counts as not stored. An iota is reported as a read of no variable, at the component
+    it counts.
     """
     scratch = Body()
     seen = set()
@@ -116,7 +121,7 @@ def reads(
         if not isinstance(var, Var) or (var, key_of(at)) in seen:
             continue
         seen.add((var, key_of(at)))
-        if var in stored or var not in definitions:
+        if (var in stored and var is not opened) or var not in definitions:
             yield Read(var, at)
             continue
         eqn = definitions[var]
@@ -131,7 +136,7 @@ def reads(
 
 
 def _anywhere(
-    definitions: Mapping[Var, Eqn], stored: Mapping[Var, Any], atom: Atom
+    definitions: Mapping[Var, Eqn], stored: Container[Var], atom: Atom
 ) -> Iterator[Read]:
     pending, seen = [atom], set()
     while pending:

@@ -19,7 +19,9 @@ RULES: tuple[Rule, ...] = (matmul, rows_inner, rows_outer, scan, sort, scatter, 
 
 
 def schedule(kernel: Kernel) -> Scope:
-    """The kernel's loops."""
+    """The kernel's loops; none for a kernel that runs an earlier one's code."""
+    if kernel.frame.original is not None:
+        return Scope()  # another kernel's loops do its work
     for rule in RULES:
         scope = rule(kernel)
         if scope is not None:

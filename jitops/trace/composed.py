@@ -120,35 +120,13 @@ def choose(t: Any, a: Any, choices: Any, out: Any = None, mode: str = "raise") -
     dtype = result_dtype(parts)
     if mode == "wrap":
         index = index % len(parts)
+    elif mode == "raise" and index.known() is None:  # the check of an index is made for `locate`
+        within = t.array(np.where(index < 0, len(parts), index)).astype("int64")
+        index = t.wrap(t.emit("locate", within.read(), shape=(len(parts),)))
     value = parts[-1].astype(dtype)
     for i, part in reversed(list(enumerate(parts[:-1]))):
         value = where(t, index <= i, part.astype(dtype), value)
     return _given(t, value, out)
-
-
-def interp(
-    t: Any, x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
-) -> Any:
-    """Piecewise linear interpolation, by counting the points at or before each x."""
-    if period is not None:
-        raise unsupported("np.interp with period= is not supported in a traced function")
-    at, points, values = (t.array(v).astype(float) for v in (x, xp, fp))
-    n = points.size
-    if points.ndim != 1 or values.ndim != 1 or n != values.size or not n:
-        raise ValueError("fp and xp are not of the same length.")
-    before = np.sum(points <= at[..., None], axis=-1)
-    i = np.clip(before - 1, 0, max(n - 2, 0))
-    x0, y0 = np.take(points, i), np.take(values, i)
-    if n > 1:
-        slope = (np.take(values, i + 1) - y0) / (np.take(points, i + 1) - x0)
-        inner = slope * (at - x0) + y0
-    else:
-        inner = y0
-    inner = np.where(before == n, values[-1], inner)
-    out = np.where(at < points[0], values[0] if left is None else left, inner)
-    out = np.where(at > points[-1], values[-1] if right is None else right, out)
-    out = np.where(np.isnan(at), at, out)
-    return out[()] if not at.ndim else out
 
 
 def _windows(t: Any, a: Tracer, v: Tracer) -> Any:
@@ -419,7 +397,6 @@ TABLE: dict[str, Rule] = {
     "around": round_,
     "select": select,
     "choose": choose,
-    "interp": interp,
     "convolve": convolve,
     "correlate": correlate,
     "pad": pad,

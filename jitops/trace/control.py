@@ -81,7 +81,9 @@ class Branch:
         self.scope = Scope(t, branch=True)
         with self.scope:
             self.tree = Tree(call(t, fn, *operands), "the result")
-            self.atoms: list[Atom] = []
+            if self.scope.written:  # read before their contents are undone
+                pairs = zip(self.tree.values, self.tree.leaves)
+                self.tree.values = [to_value(t, to_atom(t, v, leaf), leaf) for v, leaf in pairs]
         self.contents = {key: w.cell.atom for key, w in self.scope.written.items()}
         for written in self.scope.written.values():
             written.restore()

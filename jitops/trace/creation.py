@@ -10,6 +10,7 @@ import numpy as np
 from jitops.graph.graph import Literal
 from jitops.trace.manipulation import copied, stacked
 from jitops.trace.numpys import Broadcast
+from jitops.trace.objects import ndenumerate, vectorize
 from jitops.trace.promotion import DTYPES, contains_traced, result_dtype, supported
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
@@ -295,6 +296,9 @@ MAKERS: dict[str, Maker] = {
     "ascontiguousarray": contiguous,
     "asfortranarray": lambda t, a, dtype=None, **_: asarray(t, a, dtype),
     "asarray_chkfinite": asarray,
+    "require": lambda t, a, dtype=None, requirements=None, **_: asarray(t, a, dtype),
+    "vectorize": vectorize,
+    "ndenumerate": ndenumerate,
     "hanning": plain("hanning"),
     "hamming": plain("hamming"),
     "blackman": plain("blackman"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -178,6 +179,15 @@ def _divmod(f: Recorder, x: Any, y: Any) -> tuple[Any, Any]:
     return f.floordiv(x, y), f.mod(x, y)
 
 
+def _lcm(f: Recorder, x: Any, y: Any) -> Any:
+    """The magnitude of ``x / gcd * y``; 0 where either is 0."""
+    if x.type.dtype.kind == "i":
+        x, y = f.abs(x), f.abs(y)
+    divisor = f.gcd(x, y)
+    # floordiv by 0 is 0, which is what is wanted
+    return f.mul(f.floordiv(x, divisor), y)
+
+
 def _clip(f: Recorder, x: Any, low: Any, high: Any) -> Any:
     return f.minimum(f.maximum(x, low), high)
 
@@ -275,6 +285,8 @@ RULES: dict[str, Rule] = {
     "isfinite": _sign_test("isfinite"),
     "signbit": _direct("signbit"),
     "clip": _clip,
+    "gcd": _direct("gcd"),
+    "lcm": _lcm,
 }
 
 FLOAT_UFUNCS = {
@@ -286,5 +298,18 @@ FLOAT_UFUNCS = {
 
 for _name, _op in FLOAT_UFUNCS.items():
     RULES[_name] = _by_kind(f=_op, **({} if _name == "cbrt" else {"c": _complex(_name)}))
+
+
+def rule_of(ufunc: Any) -> Rule | None:
+    """The rule of a ufunc of NumPy or of a loaded `scipy.special`, or None."""
+    name = ufunc.__name__
+    if vars(np).get(name) is ufunc or name == "clip":
+        return RULES.get(name)
+    special = sys.modules.get("scipy.special")
+    if special is not None and getattr(special, name, None) is ufunc:
+        rules: dict[str, Rule] = room("special").RULES
+        return rules.get(name)
+    return None
+
 
 COMPARISONS = frozenset(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"))

@@ -13,7 +13,7 @@ from jitops.trace.raising import unsupported
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
 
-__all__ = ["HINTS", "ROOMS", "dispatch", "find", "room", "rule_of"]
+__all__ = ["ROOMS", "dispatch", "find", "room", "rule_of"]
 
 Rule = Callable[..., Any]
 
@@ -35,25 +35,31 @@ ROOMS = {
         column_stack take repeat tile roll tril triu
     """,
     "composed": """
-        copyto fill_diagonal where clip round around select choose interp
+        copyto fill_diagonal where clip round around select choose
         convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
         piecewise meshgrid kron block cross linalg.cross compress
     """,
     "ordering": """
-        sort argsort partition argpartition lexsort sort_complex searchsorted digitize
+        sort argsort partition argpartition lexsort sort_complex searchsorted digitize isin
     """,
     "scattering": """
         put place putmask bincount ravel_multi_index unravel_index
+    """,
+    "quantiles": """
+        median nanmedian quantile nanquantile percentile nanpercentile
+    """,
+    "histograms": """
+        histogram histogram_bin_edges histogramdd histogram2d interp
     """,
     "linalg": """
         dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
         linalg.multi_dot linalg.matrix_power linalg.trace trace einsum
     """,
     "numpys": """
-        sinc angle diff ediff1d gradient trapezoid trapz unwrap vander polyval polyadd
-        polysub polyder polyint fix isposinf isneginf iscomplex isreal cov corrcoef append
+        sinc angle diff ediff1d trapezoid trapz unwrap vander polyval polyadd
+        polysub polyder polyint fix isposinf isneginf iscomplex isreal append
         apply_along_axis apply_over_axes linalg.norm linalg.vector_norm linalg.matrix_norm i0
-        delete insert resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod
+        resize take_along_axis put_along_axis extract cumulative_sum cumulative_prod
         tril_indices_from triu_indices_from diag_indices_from diagflat ix_ shape ndim size
         iscomplexobj isrealobj result_type can_cast common_type min_scalar_type may_share_memory
         shares_memory linalg.tensorinv linalg.tensorsolve fft.fftshift fft.ifftshift
@@ -65,22 +71,18 @@ ROOMS = {
         fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2 fft.irfft2 fft.fftn fft.ifftn fft.rfftn
         fft.irfftn
     """,
+    "conversions": """
+        packbits unpackbits astype einsum_path poly
+    """,
+    "edits": """
+        delete insert lib.stride_tricks.sliding_window_view gradient cov corrcoef
+    """,
     "creation": """
         zeros_like ones_like empty_like full_like linspace logspace geomspace
     """,
 }
 
 HOME: dict[str, str] = {name: module for module, names in ROOMS.items() for name in names.split()}
-
-HINTS: dict[str, str] = {
-    "median": "Sorting is not compiled yet: compute the median outside the op.",
-    "percentile": "Sorting is not compiled yet: compute it outside the op.",
-    "quantile": "Sorting is not compiled yet: compute it outside the op.",
-    "unique": "The result's shape depends on values: compute it outside the op.",
-    "nonzero": "The result's shape depends on values: use np.where(mask, x, other).",
-    "flatnonzero": "The result's shape depends on values: use np.where(mask, x, other).",
-    "argwhere": "The result's shape depends on values: use np.where(mask, x, other).",
-}
 
 
 def room(name: str) -> Any:
@@ -122,9 +124,7 @@ def dispatch(t: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     """``func(*args, **kwargs)`` with a tracer among the arguments."""
     name = name_of(func)
     rule, live = rule_of(name)
-    if rule is None:
-        raise _unsupported(name)
-    if live:
+    if live and rule is not None:
         return rule(t, *args, **kwargs)
     if any(type(a) is Masked for a in args):
         return NotImplemented
@@ -133,11 +133,13 @@ def dispatch(t: Any, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         if values is not None:
             with np.errstate(all="ignore"):
                 return t.wrap_result(func(*values[0], **values[1]))
+    if rule is None:
+        raise _unsupported(name)
     return rule(t, *args, **kwargs)
 
 
 def _unsupported(name: str) -> Exception:
-    hint = HINTS.get(name, "Compute it outside the op and pass the result as an argument.")
+    hint: str = room("refused").hint(name)
     return unsupported(f"np.{name} is not supported in a traced function", hint)
 
 

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from jitops.trace.functions import room
-from jitops.trace.promotion import DTYPES
+from jitops.trace.promotion import DTYPES, contains_traced
 from jitops.trace.raising import unsupported
+from jitops.trace.tracer import Tracer
+from jitops.trace.weak import Weak
 
 ACTIVE: ContextVar[Any] = ContextVar("jitops_trace", default=None)
 
@@ -73,11 +75,66 @@ def _maker(name: str, original: Any) -> tuple[Any, Any]:
     @functools.wraps(original, updated=())
     def attribute(*args: Any, **kwargs: Any) -> Any:
         trace = ACTIVE.get()
-        if trace is None or _from_inside():
+        if trace is None or (_from_inside() and not (args and _traced(args[0]))):
             return original(*args, **kwargs)
         return room("creation").MAKERS[name](trace, *args, **kwargs)
 
     return attribute, direct
+
+
+def _traced(x: Any) -> bool:
+    """Whether NumPy's own Python code was given a traced value, or a list of such."""
+    if type(x) is Tracer or type(x) is Weak:
+        return True
+    return type(x) in (list, tuple) and contains_traced(x)
+
+
+def _refusal(name: str, original: Any) -> Any:
+    @functools.wraps(original, updated=())
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if ACTIVE.get() is None or _from_inside():
+            return original(*args, **kwargs)
+        if name in OF_OBJECTS and not (args and _traced(args[0])):
+            return original(*args, **kwargs)
+        raise unsupported(
+            f"np.{name} is not supported in a traced function", room("refused").hint(name)
+        )
+
+    return run
+
+
+def _of_module(module: str, name: str, original: Any) -> Any:
+    """A Python function of another module than np itself."""
+
+    @functools.wraps(original, updated=())
+    def run(*args: Any, **kwargs: Any) -> Any:
+        trace = ACTIVE.get()
+        if trace is None or _from_inside():
+            return original(*args, **kwargs)
+        if name == "as_strided":
+            raise unsupported(
+                "as_strided is not supported in a traced function",
+                "Use slices, np.lib.stride_tricks.sliding_window_view, or integer indices.",
+            )
+        if module == "scipy.special":
+            return room("special").FUNCTIONS[name](trace, *args, **kwargs)
+        return room("numpys").traced_as_it_is(trace, original, *args, **kwargs)
+
+    return run
+
+
+class _ObjectsMaker:
+    """Stands for ``np.r_`` or ``np.c_``."""
+
+    def __init__(self, original: Any, columns: bool) -> None:
+        self._original = original
+        self._columns = columns
+
+    def __getitem__(self, key: Any) -> Any:
+        trace = ACTIVE.get()
+        if trace is None or _from_inside():
+            return self._original[key]
+        return room("objects").Joiner(trace, self._columns)[key]
 
 
 def _bound(original: Any, kind: str) -> Any:
@@ -110,6 +167,32 @@ def _random(name: str, original: Any) -> Any:
     return run
 
 
+# Functions that do not dispatch, of `jitops.trace.refused`: those of files are refused always.
+OF_FILES = ["fromfile", "fromregex", "genfromtxt", "load", "loadtxt"]
+OF_OBJECTS = [
+    "asmatrix",
+    "bmat",
+    "frombuffer",
+    "from_dlpack",
+    "fromiter",
+    "fromstring",
+    "format_float_positional",
+    "format_float_scientific",
+    "nditer",
+]
+
+# Python functions that do not dispatch, by module: intercepted where that has been imported.
+MODULES = {
+    "scipy.special": ["softmax", "log_softmax", "logsumexp"],
+    "numpy.lib.stride_tricks": ["as_strided"],
+    "numpy.polynomial.polynomial": ["polyval", "polyvander", "polyder"],
+    "numpy.polynomial.chebyshev": ["chebval", "chebvander", "chebder"],
+    "numpy.polynomial.legendre": ["legval", "legvander", "legder"],
+    "numpy.polynomial.laguerre": ["lagval", "lagvander", "lagder"],
+    "numpy.polynomial.hermite": ["hermval", "hermvander", "hermder"],
+    "numpy.polynomial.hermite_e": ["hermeval", "hermevander", "hermeder"],
+}
+
 # The functions of `jitops.trace.creation`, by name: it is imported when the first one is called.
 CREATORS = [
     "broadcast",
@@ -135,6 +218,9 @@ CREATORS = [
     "ascontiguousarray",
     "asfortranarray",
     "asarray_chkfinite",
+    "require",
+    "vectorize",
+    "ndenumerate",
     "hanning",
     "hamming",
     "blackman",
@@ -154,10 +240,20 @@ class Interception:
         self.wrappers = {n: attribute for n, (attribute, _) in makers.items()}
         self.by_id = {id(self.originals[n]): direct for n, (_, direct) in makers.items()}
         self.by_id.update({id(attribute): direct for attribute, direct in makers.values()})
+        for name, columns in (("r_", False), ("c_", True)):
+            self.originals[name] = getattr(np, name)
+            self.wrappers[name] = _ObjectsMaker(self.originals[name], columns)
+            self.by_id[id(self.originals[name])] = self.wrappers[name]
+        for name in (*OF_FILES, *OF_OBJECTS):
+            self.originals[name] = getattr(np, name)
+            self.wrappers[name] = _refusal(name, self.originals[name])
+            self.by_id[id(self.originals[name])] = self.wrappers[name]
         for function, kind in _internal().items():
             self.by_id[id(function)] = _bound(function, kind)
         self._random: dict[str, Any] = {}
         self._random_wrappers: dict[str, Any] = {}
+        # module -> its functions and their wrappers, once it has been met
+        self._modules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
 
     def _find_random(self) -> None:
         module = np.random
@@ -176,7 +272,19 @@ class Interception:
                     self._enter_random()
                 else:  # NumPy imports it when it is first asked for, which takes 15 ms
                     vars(np)["random"] = _LazyRandom(self)
+                for name in MODULES:
+                    if name in sys.modules:
+                        self._enter_module(name)
         return self
+
+    def _enter_module(self, name: str) -> None:
+        module = vars(sys.modules[name])
+        if name not in self._modules:
+            originals = {n: module[n] for n in MODULES[name] if n in module}
+            wrappers = {n: _of_module(name, n, f) for n, f in originals.items()}
+            self._modules[name] = originals, wrappers
+            self.by_id.update({id(f): wrappers[n] for n, f in originals.items()})
+        module.update(self._modules[name][1])
 
     def _enter_random(self) -> None:
         if not self._random:
@@ -192,6 +300,8 @@ class Interception:
                     del np.random
                 if self._random:
                     vars(np.random).update(self._random)
+                for name, (originals, _wrappers) in self._modules.items():
+                    vars(sys.modules[name]).update(originals)
 
 
 class _LazyRandom:
@@ -258,6 +368,8 @@ def _replacement(t: Any, name: str, value: Any, own: bool) -> Any:
         if own and value.ndim and value.dtype.name in DTYPES:
             return t.capture(value, name)
         return value
+    if kind is INTERCEPTION.originals["vectorize"]:
+        return room("objects").vectorized(t, value)
     wrapper = INTERCEPTION.by_id.get(id(value))
     if wrapper is not None:
         return wrapper

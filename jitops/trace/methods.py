@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.types import strides_of
+from jitops.trace.functions import room
 from jitops.trace.manipulation import copied
 from jitops.trace.promotion import supported
 from jitops.trace.raising import branch, unsupported
@@ -105,6 +106,11 @@ def _view(x: Tracer, dtype: Any = None) -> Any:
     wanted = x.dtype if dtype is None or dtype is np.ndarray else np.dtype(dtype)
     if wanted == x.dtype:
         return x.sliced((slice(None),) * x.ndim)
+    if wanted.itemsize != x.itemsize:
+        raise unsupported(
+            f"a view of {x.type} as {wanted} is not supported in a traced function",
+            "Only views of the same item size are; convert with x.astype(dtype).",
+        )
     return t.wrap(t.emit("bitcast", x.read(), dtype=wanted.name), scalar=x.scalar)
 
 
@@ -159,7 +165,7 @@ class Flags:
         return getattr(self, name.lower())
 
 
-ATTRIBUTES: dict[str, Method] = {"flat": Flat, "flags": Flags}
+ATTRIBUTES: dict[str, Method] = {"flat": Flat, "flags": Flags, "device": lambda x: "cpu"}
 
 NAMES = [
     "sum",
@@ -214,13 +220,6 @@ METHODS: dict[str, Method] = {
     "__array_wrap__": lambda x, array, *_: array,
 }
 
-WAY_OUT = {
-    "tofile": "Write the result outside of the op.",
-    "tobytes": "Do this outside of the op.",
-    "resize": "Use np.pad, np.tile or a slice: shapes are fixed in the op.",
-    "byteswap": "Do this outside of the op.",
-}
-
 
 def attribute(x: Tracer, name: str) -> Any:
     """A method bound to the tracer, or an attribute; None for what ndarray does not have.
@@ -235,6 +234,6 @@ def attribute(x: Tracer, name: str) -> Any:
     if hasattr(np.ndarray, name):
         raise unsupported(
             f"ndarray.{name} is not supported in a traced function",
-            WAY_OUT.get(name, "Compute it outside the op, or use a NumPy function."),
+            room("refused").METHODS.get(name, "Compute it outside the op."),
         )
     return None

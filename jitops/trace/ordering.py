@@ -211,7 +211,25 @@ def digitize(t: Any, x: Any, bins: Any, right: bool = False) -> Any:
     return out if t.array(x).ndim else out[()]
 
 
+def isin(
+    t: Any, element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False,
+    *, kind: Any = None,
+) -> Any:  # fmt: skip
+    """Whether each element is among others, which are sorted and searched."""
+    x, among = t.array(element), t.array(test_elements)
+    dtype = result_dtype([x, among])
+    x = x.astype(dtype)
+    if not among.size:
+        out: Any = t.filled(False, x.shape, "bool")
+    else:
+        line = np.sort(np.ravel(among.astype(dtype)))
+        place = t.array(searchsorted(t, line, x))
+        out = np.equal(np.take(line, np.minimum(place, among.size - 1)), x)
+    return ~out if invert else out
+
+
 TABLE: dict[str, Rule] = {
+    "isin": isin,
     "sort": sort,
     "argsort": argsort,
     "partition": partition,

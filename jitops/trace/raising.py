@@ -35,7 +35,7 @@ def misfit(what: str, accepted: str = "", way_out: str = "") -> Exception:
 
 def branch(value: Any, use: str, *, argument: str = "") -> Exception:
     """The error for Python control flow on a traced value; raise what this returns."""
-    way_out = "Use np.where for a choice by element, or compute both sides"
+    way_out = "Use np.where for a choice by element, jitops.cond or while_loop for what is to run"
     if argument:
         way_out += f"; or make the argument static: static=({argument!r},)"
     else:

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Literal
+from jitops.graph.ops import JOINS
+from jitops.trace import folds
 from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL, FLOAT32, FLOAT64, INT64
 from jitops.trace.tracer import Tracer
 
 NoValue: Any = np._NoValue
 UINT64 = np.dtype("uint64")
+
+PARITY = "parity"  # of bools: whether an odd number of them is true
 
 # ufunc: primitive of numbers, primitive of bools, identity
 FOLDS: dict[str, tuple[str | None, str, Any]] = {
@@ -25,8 +29,10 @@ FOLDS: dict[str, tuple[str | None, str, Any]] = {
     "fmin": ("reduce_min", "reduce_and", None),
     "logical_or": (None, "reduce_or", False),
     "logical_and": (None, "reduce_and", True),
-    "bitwise_or": (None, "reduce_or", False),
-    "bitwise_and": (None, "reduce_and", True),
+    "bitwise_or": ("reduce_or", "reduce_or", 0),
+    "bitwise_and": ("reduce_and", "reduce_and", -1),
+    "bitwise_xor": ("reduce_xor", PARITY, 0),
+    "logical_xor": (None, PARITY, False),
 }
 
 
@@ -68,14 +74,11 @@ def reduce(
     """``ufunc.reduce``: NumPy's result dtype, identity, ``where`` and ``initial``."""
     x = t.array(array)
     name = ufunc.__name__
-    if name not in FOLDS:
-        raise unsupported(
-            f"np.{name}.reduce is not supported in a traced function",
-            "Write it as a loop over slices.",
-        )
     axes = normal_axes(x, axis)
-    dtype = _fold_dtype(name, x, dtype, out)
-    atom = _fold(t, name, x, axes, dtype, initial, where)
+    if name not in FOLDS or (x.dtype.kind == "c" and FOLDS[name][2] is None):
+        atom = t.array(folds.reduced(t, ufunc, x, axes, dtype, initial, where)).read()
+    else:
+        atom = _fold(t, name, x, axes, _fold_dtype(ufunc, x, dtype, out), initial, where)
     if keepdims:
         atom = t.reshape(atom, kept_shape(x.shape, axes))
     return finish(t, atom, out)
@@ -89,7 +92,8 @@ def finish(t: Any, atom: Any, out: Any) -> Any:
     return result if out is None else t.assign(out, result)
 
 
-def _fold_dtype(name: str, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
+def _fold_dtype(ufunc: Any, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
+    name = ufunc.__name__
     if name.startswith("logical"):
         return BOOL
     if dtype is not None:
@@ -98,7 +102,9 @@ def _fold_dtype(name: str, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
     target = out[0] if type(out) is tuple else out
     if target is not None and name in ("add", "multiply"):
         return np.promote_types(x.dtype, target.dtype)
-    return sum_dtype(x.dtype) if name in ("add", "multiply") else x.dtype
+    if name in ("add", "multiply"):
+        return sum_dtype(x.dtype)
+    return folds.fold_dtype(ufunc, x, None)  # which refuses what NumPy refuses
 
 
 def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -122,6 +128,8 @@ def _fold(
         raise unsupported(f"np.{name}.reduce of {x.dtype} is not supported in a traced function")
     if initial is None:
         initial, identity = NoValue, None
+    if identity is not None:
+        identity = np.asarray(identity).astype(dtype)[()]
     start = identity if initial is NoValue else initial
     _check_start(name, x, axes, start, where)
     accumulator = wide(dtype) if identity is not None else dtype
@@ -135,21 +143,14 @@ def _fold(
     elif axes and 0 in (x.shape[a] for a in axes):
         shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
         return t.broadcast(t.atom(start, dtype), shape)
+    elif axes and op == PARITY:
+        count = t.emit("reduce_sum", t.cast(atom, INT64), axes=axes)
+        atom = t.cast(t.emit("and", count, 1), BOOL)
     elif axes:
         atom = t.emit(op, atom, axes=axes)
     if initial is not NoValue:
-        atom = t.emit(_joiner(op), atom, t.atom(initial, accumulator))
+        atom = t.emit("xor" if op == PARITY else JOINS[op], atom, t.atom(initial, accumulator))
     return t.cast(atom, dtype)
-
-
-JOINERS = {
-    "reduce_sum": "add", "reduce_prod": "mul", "reduce_max": "maximum", "reduce_min": "minimum",
-    "reduce_or": "or", "reduce_and": "and",
-}  # fmt: skip
-
-
-def _joiner(op: str) -> str:
-    return JOINERS[op]
 
 
 def _check_start(name: str, x: Tracer, axes: Any, start: Any, where: Any) -> None:
@@ -175,7 +176,7 @@ def _fold_ignoring_nan(t: Any, op: str, atom: Any, axes: Any, start: Any) -> Any
 def accumulate(
     t: Any, ufunc: Any, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None
 ) -> Any:
-    """``np.add.accumulate`` and ``np.multiply.accumulate``; logical ones through them."""
+    """``ufunc.accumulate``: sums and products as scans, the others by calls of the ufunc."""
     x = t.array(array)
     name = ufunc.__name__
     if not x.ndim:
@@ -184,38 +185,24 @@ def accumulate(
     if name in ("add", "multiply"):
         dtype = sum_dtype(x.dtype) if dtype is None else np.dtype(dtype)
         op = "cumsum" if name == "add" else "cumprod"
-        atom = t.emit(op, t.cast(x.read(), dtype), axis=at, reverse=False)
-    elif name in ("logical_or", "logical_and"):
-        flag = t.cast(x.read(), BOOL)
-        flag = t.invert(flag) if name == "logical_and" else flag
-        count = t.emit("cumsum", t.cast(flag, INT64), axis=at, reverse=False)
-        atom = t.emit("eq" if name == "logical_and" else "gt", count, 0)
-    elif name in ("maximum", "minimum"):
-        atom = _running_extreme(t, name, x.read(), at)
+        result = t.wrap(t.emit(op, t.cast(x.read(), dtype), axis=at, reverse=False))
+    elif name in ("logical_or", "logical_and", "logical_xor"):
+        result = _running_truth(t, name, t.cast(x.read(), BOOL), at)
     else:
-        raise unsupported(
-            f"np.{name}.accumulate is not supported in a traced function",
-            "Write it as a loop over slices.",
-        )
-    result = t.wrap(atom)
+        line: Any = np.moveaxis(x, at, 0)
+        line = line.astype(folds.fold_dtype(ufunc, x, dtype))
+        result = np.moveaxis(folds.running(ufunc, line), 0, at)
+        result = t.wrap(result.read())
     return result if out is None else t.assign(out[0] if type(out) is tuple else out, result)
 
 
-def _running_extreme(t: Any, op: str, atom: Any, axis: int) -> Any:
-    """By doubling: after step k each element has seen the 2**k elements before it."""
-    shape, step = atom.type.shape, 1
-    extent = shape[axis]
-
-    def part(start: int, size: int) -> Any:
-        first = tuple(start if a == axis else 0 for a in range(len(shape)))
-        sizes = tuple(size if a == axis else n for a, n in enumerate(shape))
-        return t.emit("slice", atom, start=first, step=(1,) * len(shape), size=sizes)
-
-    while step < extent:
-        later = t.emit(op, part(step, extent - step), part(0, extent - step))
-        atom = t.emit("concatenate", part(0, step), later, axis=axis)
-        step *= 2
-    return atom
+def _running_truth(t: Any, name: str, flag: Any, axis: int) -> Any:
+    """By the number of true (for "and", false) elements so far."""
+    flag = t.invert(flag) if name == "logical_and" else flag
+    count = t.emit("cumsum", t.cast(flag, INT64), axis=axis, reverse=False)
+    if name == "logical_xor":
+        return t.wrap(t.cast(t.emit("and", count, 1), BOOL))
+    return t.wrap(t.emit("eq" if name == "logical_and" else "gt", count, 0))
 
 
 def outer(t: Any, ufunc: Any, a: Any, b: Any, **kwargs: Any) -> Any:
@@ -279,13 +266,17 @@ def _position(op: str) -> Callable[..., Any]:
         x = t.array(a)
         flat = x.reshaped((x.size,)) if axis is None else x
         at = 0 if axis is None else normal_axis(x.ndim, axis)
-        if x.dtype.kind == "c":
-            raise unsupported(f"np.{op} of {x.dtype} is not supported in a traced function")
         if flat.ndim == 0:
             flat, at = flat.reshaped((1,)), 0
         if not flat.shape[at]:
             raise ValueError(f"attempt to get {op} of an empty sequence")
-        atom = t.emit(op, flat.read(), axes=(at,))
+        if x.dtype.kind == "c":  # the first that equals the extreme
+            extreme = (np.maximum if op == "argmax" else np.minimum).reduce
+            best = extreme(flat, axis=at, keepdims=True)
+            found = (flat == best) | np.where(np.isnan(best), np.isnan(flat), False)
+            atom = t.emit("argmax", t.array(found).read(), axes=(at,))
+        else:
+            atom = t.emit(op, flat.read(), axes=(at,))
         if keepdims is True:
             shape = (1,) * x.ndim if axis is None else kept_shape(x.shape, (at,))
             atom = t.reshape(atom, shape)
@@ -346,5 +337,6 @@ UFUNC_METHODS: dict[str, Callable[..., Any]] = {
     "reduce": reduce,
     "accumulate": accumulate,
     "outer": outer,
+    "reduceat": folds.at_indices,
     "at": at,
 }

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Atom, Literal
-from jitops.trace.elementwise import COMPARISONS, RULES
+from jitops.trace.elementwise import COMPARISONS, rule_of
 from jitops.trace.functions import room
 from jitops.trace.masked import Masked
 from jitops.trace.raising import NeedsStatic, listed, misfit, unsupported
@@ -29,20 +29,12 @@ def dispatch(
             return NotImplemented  # its own protocol goes on
     if method == "__call__":
         if ufunc.signature is not None:
-            return _products(ufunc)(t, *inputs, **kwargs)
+            return room("linalg").generalised(t, ufunc, inputs, **kwargs)
         return call(t, ufunc, inputs, **kwargs)
     handler = room("reductions").UFUNC_METHODS.get(method)
     if handler is None:
         raise unsupported(f"np.{ufunc.__name__}.{method} is not supported in a traced function")
     return handler(t, ufunc, *inputs, **kwargs)
-
-
-def _products(ufunc: Any) -> Any:
-    """The rule of matmul and the like."""
-    rule = room("linalg").UFUNCS.get(ufunc.__name__)
-    if rule is None:
-        raise unsupported(f"np.{ufunc.__name__} is not supported in a traced function")
-    return rule
 
 
 def call(
@@ -93,10 +85,10 @@ def _record(
         if isinstance(loop, bool):
             return _give(t, [t.broadcast(Literal(loop, BOOL), shape)], shape, outs, where, casting)
     atoms = aligned(t, operands, loop, shape)
-    rule = RULES.get(ufunc.__name__)
+    rule = rule_of(ufunc)
     if rule is None:
         raise unsupported(
-            f"np.{ufunc.__name__} is not supported in a traced function",
+            f"the ufunc {ufunc.__name__} is not supported in a traced function",
             "Compute it outside the op, or write it with supported functions.",
         )
     try:

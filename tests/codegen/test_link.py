@@ -45,12 +45,13 @@ def objects_of(function: Callable[[Any], Any], x: Any, cpu: str | None = None) -
     lowered = lower(traced.graph, [None], traced.mutated, machine["vector_bits"])
     loops = each(lowered.steps, lambda kernel: (kernel.frame, schedule(kernel)))
     target = tvm_target(machine)
-    return compile_module(build_module(loops, lowered.arguments, target), target)
+    (code,) = compile_module(build_module(loops, lowered.arguments, target), target)
+    return code
 
 
 def run(code: bytes, x: Any) -> Any:
     """What linked code of a function from one array to one like it gives."""
-    library = Library(link(code))
+    library = Library(link([code]))
     out, scratch = np.zeros_like(x), np.zeros(4096, "u1")
     buffers = (ctypes.c_void_p * 3)(*(a.ctypes.data for a in (x, out, scratch)))
     entry = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(library.symbol("jitops_entry"))
@@ -80,7 +81,7 @@ def test_a_c_program_links_against_a_library(tmp_path: Path) -> None:
     cc = shutil.which("cc")
     if cc is None:
         pytest.skip("needs a C compiler")
-    code = link(objects_of(lambda x: x * 2 + 1, np.ones(3)))
+    code = link([objects_of(lambda x: x * 2 + 1, np.ones(3))])
     (tmp_path / "libop.so").write_bytes(code)
     (tmp_path / "main.c").write_text(
         "#include <stdint.h>\n#include <stdio.h>\n"
@@ -102,7 +103,7 @@ def test_binutils_finds_nothing_to_complain_of(tmp_path: Path) -> None:
     if shutil.which("readelf") is None:
         pytest.skip("needs binutils")
     path = tmp_path / "op.so"
-    path.write_bytes(link(objects_of(CALLS_ABROAD["the pool"], np.ones(90_000))))
+    path.write_bytes(link([objects_of(CALLS_ABROAD["the pool"], np.ones(90_000))]))
     done = subprocess.run(["readelf", "-Wa", path], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert "jitops_entry" in done.stdout
@@ -127,7 +128,7 @@ def test_every_arm_instruction_finds_its_data() -> None:
     objects = elf.Object(code, "aarch64")
     kinds = {kind for _, _, kind, _, _ in objects.relocations}
     assert kinds <= {*MACHINES["aarch64"].patches, MACHINES["aarch64"].absolute}
-    image = link(code, "aarch64")
+    image = link([code], "aarch64")
     text, start = section(image, ".text")
     pages: dict[int, int] = {}
     checked = 0
@@ -192,7 +193,7 @@ def test_what_is_no_object_is_refused() -> None:
         (code[:18] + b"\x28\0" + code[20:], "machine 40"),
     ):
         with pytest.raises(CompileError, match=message):
-            link(damaged)
+            link([damaged])
 
 
 def test_a_relocation_that_no_machine_has_is_named() -> None:
@@ -203,4 +204,4 @@ def test_a_relocation_that_no_machine_has_is_named() -> None:
         if header[1] == elf.RELA:
             struct.pack_into("<I", code, header[4] + 8, 999)
     with pytest.raises(CompileError, match="relocation 999"):
-        link(bytes(code))
+        link([bytes(code)])

@@ -40,6 +40,7 @@ BINARY = [
     "or",
     "xor",
     "shl",
+    "gcd",
     "shr",
     "eq",
     "ne",

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from cases import CASES
+from all_cases import CASES
 from comparing import compare
 
+from jitops.lower.math import MATH
 from jitops.trace.functions import HOME, find
 
 GROUP = 30
 UNINITIALISED = {"empty", "empty_like"}  # whatever was in memory
+NOT_LOWERED = set() if ("lgamma", "float64") in MATH else {"gammaln"}
 
 
 def _names() -> list[str]:
     there = []
     for name in CASES:
         function = name.partition("-")[0]
-        if function not in UNINITIALISED and (function not in HOME or find(function) is not None):
+        if function in UNINITIALISED | NOT_LOWERED:
+            continue
+        if function not in HOME or find(function) is not None:
             there.append(name)
     return there
 

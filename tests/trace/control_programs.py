@@ -189,6 +189,16 @@ def outer_update(x: Any, flag: Any) -> Any:
     return buffer
 
 
+def returned_after_the_write(x: Any, flag: Any) -> Any:
+    """A branch returns the very array that it wrote to."""
+
+    def write() -> Any:
+        x[1:] = x[:-1]
+        return x
+
+    return cond(flag > 0, write, lambda: x), x.sum()
+
+
 def mixed_types(x: Any) -> Any:
     """Python numbers in a carry, that stay or take a dtype."""
 
@@ -242,5 +252,6 @@ PROGRAMS: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("invariant", invariant, (floats("float64", 4), floats("float64", 4, 4))),
     ("outer update", outer_update, (np.arange(4.0), np.float64(1))),
     ("no outer update", outer_update, (np.arange(4.0), np.float64(-1))),
+    ("returned after the write", returned_after_the_write, (np.arange(5.0), np.float64(1))),
     ("mixed types", mixed_types, (floats("float32", 5),)),
 ]

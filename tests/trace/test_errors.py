@@ -77,10 +77,10 @@ def test_other_misfits_are_shape_errors_with_the_line(fn):
 
 
 def test_unsupported_functions_are_named():
-    text = message(lambda x: np.packbits(x), np.eye(3, dtype=bool), kind=UnsupportedError)
-    assert "np.packbits is not supported" in text
+    text = message(lambda x: np.roots(x), X, kind=UnsupportedError)
+    assert "np.roots is not supported" in text
     assert "test_errors.py:" in text
-    assert "np.gcd" in message(lambda x: np.gcd(x, 2), np.arange(3), kind=UnsupportedError)
+    assert "np.trim_zeros" in message(lambda x: np.trim_zeros(x), X, kind=UnsupportedError)
     assert "np.where(mask" in message(lambda x: np.nonzero(x), X, kind=UnsupportedError)
     assert "np.where(condition, x, y)" in message(lambda x: np.where(x > 0), X)
 
@@ -114,9 +114,9 @@ def test_dtypes_without_kernels_are_refused_naming_the_argument(array):
 
 
 def test_a_real_array_of_a_traced_one_is_refused():
-    from numpy.lib.stride_tricks import sliding_window_view
+    from numpy.lib.stride_tricks import as_strided
 
-    assert "sliding_window_view" in message(lambda x: sliding_window_view(x, 2), X)
+    assert "as_strided" in message(lambda x: as_strided(x, (2,)), X)
     text = message(lambda x: np.frombuffer(x), X, kind=Exception)
     assert text
 

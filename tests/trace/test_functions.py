@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from against_numpy import check
-from cases import CASES
+from all_cases import CASES
+from scipy.special import logsumexp
 
 from jitops.host import NAMES
 from jitops.trace.elementwise import RULES
@@ -46,3 +47,10 @@ def test_each_host_step_has_its_rule():
 
 def test_each_creation_function_is_intercepted():
     assert set(CREATORS) == set(room("creation").MAKERS)
+
+
+DOUBLED = np.vectorize(lambda x: x * 2 + 1)
+
+
+def test_functions_that_were_imported_by_name_are_found():
+    check(lambda x: DOUBLED(x) + logsumexp(x), np.arange(3.0))

@@ -1,0 +1,198 @@
+"""Find kernels that are the same but for where they read and write: one function serves them all.
+
+A Python loop over steps of an array program leaves one kernel for each statement and step. Steps
+differ in the arrays they touch, or in an offset into them (``y[:, j] = y[:, j - 1] * a``), which
+the entry can pass as pointers; only one step is then scheduled and compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jitops.graph.graph import Atom, Eqn, Literal, Var
+from jitops.graph.ops import PRIMITIVES
+from jitops.lower.frame import Frame, Slot
+from jitops.lower.index import Affine, Index, domain_index, flatten, key_of
+from jitops.lower.kernels import FirstStage, FoldStage, Kernel, MapKernel, RowKernel, StoreStage
+from jitops.lower.scalar import Body
+from jitops.lower.sources import sources
+
+LEAST = 4  # kernels: with fewer, looking costs as much as compiling them all could
+
+
+def share(kernels: Sequence[Kernel]) -> None:
+    """Make each kernel that is like an earlier one a copy of it (`Frame.original`)."""
+    if len(kernels) < LEAST:
+        return
+    patterns = [pattern_of(kernel) for kernel in kernels]
+    first: dict[Any, int] = {}
+    for n, (kernel, pattern) in enumerate(zip(kernels, patterns)):
+        if pattern is None:
+            continue
+        earlier = first.setdefault(pattern.key, n)
+        if earlier == n:
+            continue
+        like = patterns[earlier]
+        assert like is not None
+        kernels[earlier].frame.shifts = like.shifts()
+        kernel.frame.shifts = pattern.shifts()
+        kernel.frame.original = kernels[earlier].frame, dict(zip(like.slots, pattern.slots))
+
+
+def pattern_of(kernel: Kernel) -> Pattern | None:
+    """The pattern of a kernel; None where its accesses are not affine, or its kind is not known."""
+    if not isinstance(kernel, (MapKernel, RowKernel)) or 0 in kernel.domain:
+        return None
+    if not all(type(extent) is int for extent in kernel.domain):
+        return None
+    pattern = Pattern(kernel)
+    try:
+        if isinstance(kernel, MapKernel):
+            pattern.add_map(kernel)
+        else:
+            pattern.add_row(kernel)
+    except _NotAffineError:
+        return None
+    return pattern
+
+
+class _NotAffineError(Exception):
+    """An index holds more than the loop variables of the domain."""
+
+
+class Pattern:
+    """What a kernel computes, with its slots numbered and offsets counted from their lowest.
+
+    slots: in the order of first use. key: equal keys mean equal code, given the slots' pointers at
+    `shifts`.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.frame: Frame = kernel.frame
+        self.index = domain_index(kernel.domain)
+        self.slots: list[Slot] = []
+        self._head = (kernel.kind, kernel.domain, getattr(kernel, "axes", None))
+        self._axes = {a: n for n, component in enumerate(self.index) for a in component.terms}
+        self._numbers: dict[Slot, int] = {}
+        self._lowest: list[int] = []
+        self._nodes: list[tuple[Any, ...]] = []
+        self._known: dict[Any, int] = {}  # (variable, index) or a node -> its number
+        self._rows: dict[Var, int] = {}  # a row's results, by the stage that folds them
+        self._scratch = Body()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        nodes = tuple(
+            (*node[:-1], node[-1] - self._lowest[node[1]]) if node[0] in ("read", "store") else node
+            for node in self._nodes
+        )
+        types = tuple(slot.type.dtype.name for slot in self.slots)
+        return self._head, types, nodes
+
+    def shifts(self) -> dict[Slot, int]:
+        """The lowest constant offset into each slot, in elements."""
+        return dict(zip(self.slots, self._lowest))
+
+    def add_map(self, kernel: MapKernel) -> None:
+        """All loads come before the stores."""
+        places = [flatten(s.place(self.index), s.slot.strides) for s in kernel.stores]
+        values = [self.value(s.atom, self._at(s.atom)) for s in kernel.stores]
+        for store, place, value in zip(kernel.stores, places, values):
+            self._access("store", store.slot, place, value)
+
+    def add_row(self, kernel: RowKernel) -> None:
+        """The stages, in order."""
+        for n, stage in enumerate(kernel.stages):
+            if isinstance(stage, StoreStage):
+                at = self.index if stage.whole else kernel.row(self.index)
+                slot, value = stage.store.slot, self.value(stage.store.atom, at)
+                self._access("store", slot, flatten(at, slot.strides), value)
+                continue
+            assert isinstance(stage, FoldStage)
+            value = self.value(stage.atom, self.index)
+            fold = stage.fold
+            extreme, axis = None, None
+            if isinstance(stage, FirstStage):
+                extreme, axis = self._rows[stage.extreme], stage.axis
+            kind = type(stage).__name__
+            self._node((kind, fold.op, fold.dtype, fold.empty, extreme, axis, value))
+            self._rows[stage.var] = n
+
+    def _at(self, atom: Atom) -> Index:
+        return self.index if atom.type.shape else ()
+
+    def value(self, atom: Atom, index: Index) -> int:
+        """The number of the node for an element; what it depends on comes before it."""
+        pending: list[tuple[Atom, Index]] = [(atom, index)]
+        while pending:
+            top, at = pending[-1]
+            if (self._name(top, at)) in self._known:
+                pending.pop()
+                continue
+            operands = self._operands(top, at)
+            missing = [o for o in operands if self._name(*o) not in self._known]
+            if missing:
+                pending.extend(missing)
+                continue
+            pending.pop()
+            known = [self._known[self._name(*o)] for o in operands]
+            self._known[self._name(top, at)] = self._describe(top, at, known)
+        return self._known[self._name(atom, index)]
+
+    def _name(self, atom: Atom, at: Index) -> Any:
+        if isinstance(atom, Literal):
+            return atom.type.dtype.name, atom.value.tobytes()
+        return atom, key_of(at)
+
+    def _operands(self, atom: Atom, at: Index) -> list[tuple[Atom, Index]]:
+        eqn = self._inlined(atom)
+        if eqn is None or eqn.op == "iota":
+            return []
+        if eqn.op == "take":
+            raise _NotAffineError
+        return sources(eqn, at, self._scratch)
+
+    def _inlined(self, atom: Atom) -> Eqn | None:
+        if not isinstance(atom, Var) or atom in self._rows or atom in self.frame.slots:
+            return None
+        return self.frame.definitions[atom]
+
+    def _describe(self, atom: Atom, at: Index, operands: list[int]) -> int:
+        if isinstance(atom, Literal):
+            return self._node(("literal", *self._name(atom, at)))
+        if atom in self._rows:
+            return self._node(("row", self._rows[atom]))
+        if atom in self.frame.slots:
+            slot = self.frame.slots[atom]
+            return self._access("read", slot, flatten(at, slot.strides), None)
+        eqn = self.frame.definitions[atom]
+        dtype = eqn.output.type.dtype.name
+        if eqn.op == "iota":
+            count = at[eqn.attrs["axis"]]
+            return self._node(("iota", dtype, self._terms(count), count.const))
+        if PRIMITIVES[eqn.op].kind != "map":
+            return operands[-1]
+        taken = eqn.inputs[-1].type.dtype.name
+        attrs = tuple(sorted(eqn.attrs.items()))
+        return self._node((eqn.op, taken, dtype, attrs, *operands))
+
+    def _access(self, kind: str, slot: Slot, offset: Affine, value: int | None) -> int:
+        number = self._numbers.setdefault(slot, len(self.slots))
+        if number == len(self.slots):
+            self.slots.append(slot)
+            self._lowest.append(offset.const)
+        self._lowest[number] = min(self._lowest[number], offset.const)
+        return self._node((kind, number, self._terms(offset), value, offset.const))
+
+    def _terms(self, offset: Affine) -> tuple[Any, ...]:
+        try:
+            return tuple(sorted((self._axes[a], c) for a, c in offset.terms.items()))
+        except KeyError:
+            raise _NotAffineError from None
+
+    def _node(self, node: tuple[Any, ...]) -> int:
+        number = self._known.setdefault(node, len(self._nodes))
+        if number == len(self._nodes):
+            self._nodes.append(node)
+        return number

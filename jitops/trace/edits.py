@@ -1,0 +1,195 @@
+"""Functions with NumPy's own steps replaced where those look at values: edits, windows, slopes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jitops.trace.manipulation import known_ints
+from jitops.trace.reductions import NoValue, normal_axes, normal_axis
+
+__all__ = ["TABLE"]
+
+
+def _line(t: Any, arr: Any, axis: Any) -> tuple[Any, int]:
+    x = t.array(arr)
+    return (np.ravel(x), 0) if axis is None else (x, normal_axis(x.ndim, axis))
+
+
+def _positions(t: Any, obj: Any, name: str) -> Any:
+    """Indices known while tracing, as NumPy's function takes them."""
+    if isinstance(obj, slice):
+        return obj
+    return known_ints(t, obj, f"np.{name} needs indices that are")
+
+
+def delete(t: Any, arr: Any, obj: Any, axis: Any = None) -> Any:
+    """What is left, by its positions."""
+    x, at = _line(t, arr, axis)
+    left = np.delete(np.arange(x.shape[at]), _positions(t, obj, "delete"))
+    return np.take(x, left, at)
+
+
+def insert(t: Any, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    """The old and the new elements in one line, taken in their new order."""
+    x, at = _line(t, arr, axis)
+    n = x.shape[at]
+    where = _positions(t, obj, "insert")
+    new: Any = t.array(values).astype(x.dtype)
+    single = not isinstance(where, slice) and where.size == 1 and where.dtype.kind != "b"
+    order = np.insert(np.arange(n), where, -1)
+    count = order.size - n
+    if single and where.ndim == 0:  # NumPy: a scalar index takes the values along the axis
+        new = new.reshape((1,) * (x.ndim - new.ndim) + new.shape)
+        new = np.moveaxis(new, 0, at)
+    if single:  # as many as the values are
+        count = new.shape[at - x.ndim] if new.ndim >= x.ndim - at else 1
+        first = int(where.reshape(-1)[0])
+        order = np.insert(np.arange(n), np.full(count, first), -1)
+    order[order < 0] = n + np.arange(count)
+    new = np.broadcast_to(new, (*x.shape[:at], count, *x.shape[at + 1 :]))
+    return np.take(np.concatenate([x, new], axis=at), order, at)
+
+
+def sliding_window_view(
+    t: Any, x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False,
+    writeable: bool = False,
+) -> Any:  # fmt: skip
+    """The windows along the axes, with their elements along new axes at the end; not a view."""
+    out: Any = t.array(x)
+    sizes = window_shape if isinstance(window_shape, tuple) else (window_shape,)
+    axes = tuple(range(out.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if len(sizes) != len(axes):
+        raise ValueError("Must provide window_shape for all dimensions of `x`.")
+    for size, a in zip(sizes, axes):
+        at = normal_axis(out.ndim, a) if a < 0 else a
+        count = out.shape[at] - size + 1
+        if count < 1:
+            raise ValueError("window shape cannot be larger than input array shape")
+        index = np.arange(count)[:, None] + np.arange(size)
+        out = np.moveaxis(np.take(out, index, at), at + 1, -1)
+    return out
+
+
+# --- slopes -------------------------------------------------------------------------------------
+
+
+def gradient(t: Any, f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """Second-order central differences, with the weights of uneven spacing where it is given."""
+    x: Any = t.array(f)
+    axes = normal_axes(x, axis) if axis is None else tuple(
+        normal_axis(x.ndim, a) for a in (axis if isinstance(axis, tuple) else (axis,))
+    )  # fmt: skip
+    if len(varargs) not in (0, 1, len(axes)):
+        raise TypeError("invalid number of arguments")
+    spacings = [t.array(v) for v in (varargs or (1.0,))] * (1 if len(varargs) > 1 else len(axes))
+    if x.dtype.kind in "iu":
+        x = x.astype(np.float64)
+    found = [_slope(x, h, a, edge_order) for h, a in zip(spacings, axes)]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _slope(x: Any, spacing: Any, axis: int, edge_order: int) -> Any:
+    n = x.shape[axis]
+    if n < edge_order + 1 or edge_order > 2:
+        raise ValueError(
+            "Shape of array too small to calculate a numerical gradient, at least"
+            " (edge_order + 1) elements are required."
+        )
+    y = np.moveaxis(x, axis, 0)
+    if spacing.ndim:
+        if spacing.shape != (n,):
+            raise ValueError("distances must match the length of the corresponding dimension")
+        steps = np.diff(spacing).reshape((-1,) + (1,) * (x.ndim - 1))
+        left, right = steps[:-1], steps[1:]
+        low = -right / (left * (left + right))
+        middle = (right - left) / (left * right)
+        high = left / (right * (left + right))
+        inner = low * y[:-2] + middle * y[1:-1] + high * y[2:]
+        first, last = steps[0], steps[-1]
+    else:
+        inner = (y[2:] - y[:-2]) / (2.0 * spacing)
+        first = last = spacing
+    if edge_order == 1:
+        ends = [(y[1] - y[0]) / first, (y[-1] - y[-2]) / last]
+    elif spacing.ndim:
+        ends = [
+            _parabola(y[:3], steps[0], steps[1], 1),
+            _parabola(y[-3:], steps[-2], steps[-1], -1),
+        ]
+    else:
+        ends = [
+            (-1.5 / first) * y[0] + (2.0 / first) * y[1] + (-0.5 / first) * y[2],
+            (0.5 / last) * y[-3] + (-2.0 / last) * y[-2] + (1.5 / last) * y[-1],
+        ]
+    out = np.concatenate([ends[0][None], inner, ends[1][None]]).astype(inner.dtype)
+    return np.moveaxis(out, 0, axis)
+
+
+def _parabola(y: Any, a: Any, b: Any, side: int) -> Any:
+    """The slope of the parabola through three points, at its first (1) or last (-1) one."""
+    if side > 0:
+        weights = -(2.0 * a + b) / (a * (a + b)), (a + b) / (a * b), -a / (b * (a + b))
+    else:
+        weights = b / (a * (a + b)), -(b + a) / (a * b), (2.0 * b + a) / (b * (a + b))
+    return weights[0] * y[0] + weights[1] * y[1] + weights[2] * y[2]
+
+
+# --- covariance ---------------------------------------------------------------------------------
+
+
+def cov(
+    t: Any, m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None,
+    fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
+) -> Any:  # fmt: skip
+    """The covariance matrix; weights are not checked for negative ones."""
+    parts = [np.atleast_2d(t.array(v)) for v in (m, y) if v is not None]
+    if any(p.ndim > 2 for p in parts):
+        raise ValueError("m has more than 2 dimensions")
+    wanted = np.result_type(*(p.dtype for p in parts), np.float64) if dtype is None else dtype
+    turned = [p.T if not rowvar and p.shape[0] != 1 else p for p in parts]
+    x: Any = np.concatenate([p.astype(wanted) for p in turned])
+    weights: Any = None
+    if fweights is not None:
+        weights = t.array(fweights).astype(float)
+    if aweights is not None:
+        given = t.array(aweights).astype(float)
+        weights = given if weights is None else weights * given
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    count = x.shape[1] if weights is None else np.sum(weights)
+    if weights is None or not ddof or aweights is None:
+        divisor = count - ddof
+    else:
+        divisor = count - ddof * np.sum(weights * given) / count
+    average = np.average(x, axis=1, weights=weights)
+    x = x - average[:, None]
+    scaled = x if weights is None else x * weights
+    product = np.dot(x, np.conjugate(scaled.T))
+    return np.squeeze(product * np.true_divide(1, np.maximum(divisor, 0)))
+
+
+def corrcoef(
+    t: Any, x: Any, y: Any = None, rowvar: bool = True, bias: Any = NoValue, ddof: Any = NoValue,
+    *, dtype: Any = None,
+) -> Any:  # fmt: skip
+    """The covariances over the products of the deviations, clipped to [-1, 1]."""
+    c: Any = cov(t, x, y, rowvar, dtype=dtype)
+    if not c.ndim:
+        return c / c
+    deviation = np.sqrt(np.real(np.diag(c)))
+    c = c / deviation[:, None] / deviation[None, :]
+    if c.dtype.kind != "c":
+        return np.clip(c, -1, 1)
+    return np.clip(c.real, -1, 1) + np.clip(c.imag, -1, 1) * c.dtype.type(1j)
+
+
+TABLE: dict[str, Callable[..., Any]] = {
+    "delete": delete,
+    "insert": insert,
+    "lib.stride_tricks.sliding_window_view": sliding_window_view,
+    "gradient": gradient,
+    "cov": cov,
+    "corrcoef": corrcoef,
+}

@@ -1,0 +1,145 @@
+"""Reductions by calls of the ufunc itself: what has no reduction primitive of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jitops.trace.raising import unsupported
+from jitops.trace.recorder import BOOL
+from jitops.trace.tracer import Tracer
+
+NoValue: Any = np._NoValue
+
+STEPS = 512  # calls that are written one after the other
+
+# Ufuncs whose steps may be regrouped: halves are combined, in as many kernels as bits of the size.
+REGROUPED = {
+    "add", "multiply", "maximum", "minimum", "fmax", "fmin", "bitwise_and", "bitwise_or",
+    "bitwise_xor", "logical_and", "logical_or", "logical_xor", "gcd", "lcm", "hypot", "logaddexp",
+    "logaddexp2",
+}  # fmt: skip
+SUMS = {"add", "multiply", "logical_and", "logical_or", "logical_xor"}
+
+
+def fold_dtype(ufunc: Any, x: Tracer, dtype: Any) -> np.dtype[Any]:
+    """The dtype of the steps, by NumPy's own resolution for reductions; raises what it raises."""
+    options: dict[str, Any] = {"reduction": True}
+    if dtype is not None:
+        options["signature"] = (np.dtype(dtype), None, np.dtype(dtype))
+    loop = ufunc.resolve_dtypes((None, x.dtype, None), **options)
+    return loop[0]  # type: ignore[no-any-return]
+
+
+def reduced(
+    t: Any, ufunc: Any, x: Tracer, axes: tuple[int, ...], dtype: Any, initial: Any, where: Any
+) -> Any:
+    """``ufunc.reduce`` without the axes, by calls of the ufunc."""
+    name = ufunc.__name__
+    if len(axes) > 1 and name not in REGROUPED:
+        raise ValueError(
+            f"reduction operation '{name}' is not reorderable, so at most one axis may be specified"
+        )
+    wanted = fold_dtype(ufunc, x, dtype)
+    start = ufunc.identity if initial is NoValue else initial
+    line = _leading(x, axes).astype(wanted)
+    mask = None
+    if where is not True:
+        if start is None:
+            raise ValueError(
+                f"reduction operation '{name}' does not have an identity,"
+                " so to use a where mask one has to specify 'initial'"
+            )
+        mask = _leading(np.broadcast_to(t.array(where).astype(BOOL), x.shape), axes)
+    if start is None and not line.shape[0]:
+        raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
+    first = None if start is None else np.full(line.shape[1:], start, wanted)
+    if name in REGROUPED:
+        return _halved(ufunc, line, mask, first)
+    return _stepped(ufunc, line, mask, first)
+
+
+def _leading(x: Any, axes: tuple[int, ...]) -> Any:
+    """The axes in front, as one."""
+    moved: Any = np.moveaxis(x, axes, range(len(axes)))
+    count = 1
+    for n in moved.shape[: len(axes)]:
+        count *= n
+    return moved.reshape((count, *moved.shape[len(axes) :]))
+
+
+def _halved(ufunc: Any, line: Any, mask: Any, first: Any) -> Any:
+    if mask is not None:
+        neutral = first if ufunc.identity is None else np.asarray(ufunc.identity, line.dtype)
+        line = np.where(mask, line, neutral)
+    while line.shape[0] > 1:
+        half = line.shape[0] // 2
+        both = ufunc(line[:half], line[half : 2 * half])
+        line = both if 2 * half == line.shape[0] else np.concatenate([both, line[2 * half :]])
+    if not line.shape[0]:
+        return first
+    return line[0] if first is None else ufunc(first, line[0])
+
+
+def _stepped(ufunc: Any, line: Any, mask: Any, first: Any) -> Any:
+    _limited(ufunc, "reduce", line.shape[0])
+    out = line[0] if first is None else first
+    for i in range(first is None, line.shape[0]):
+        new = ufunc(out, line[i]).astype(line.dtype)
+        out = new if mask is None else np.where(mask[i], new, out)
+    return out
+
+
+def running(ufunc: Any, line: Any) -> Any:
+    """``ufunc.accumulate`` along the first axis of an array of the steps' dtype."""
+    count, name = line.shape[0], ufunc.__name__
+    if name not in REGROUPED:
+        _limited(ufunc, "accumulate", count)
+        parts = [line[:1]]
+        for i in range(1, count):
+            parts.append(ufunc(parts[-1], line[i : i + 1]).astype(line.dtype))
+        return np.concatenate(parts)
+    step = 1
+    while step < count:  # after k rounds an element has seen the 2**k elements before it
+        line = np.concatenate([line[:step], ufunc(line[:-step], line[step:])])
+        step *= 2
+    return line
+
+
+def _limited(ufunc: Any, method: str, count: int) -> None:
+    if count > STEPS:
+        raise unsupported(
+            f"np.{ufunc.__name__}.{method} of {count} elements in a row is not supported in a"
+            " traced function",
+            f"Use at most {STEPS}, or write it as a loop.",
+        )
+
+
+def at_indices(
+    t: Any, ufunc: Any, array: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None
+) -> Any:
+    """``ufunc.reduceat``: one reduction for each index, which must be known while tracing."""
+    from jitops.trace.manipulation import known_ints, normal_axis
+
+    x = t.array(array)
+    name = f"np.{ufunc.__name__}.reduceat"
+    first = known_ints(t, indices, f"{name} needs indices that are").reshape(-1)
+    at = normal_axis(x.ndim, axis)
+    count = x.shape[at]
+    if first.size and not 0 <= first.min() <= first.max() < count:
+        bad = first[(first < 0) | (first >= count)][0]
+        raise IndexError(f"index {bad} out-of-bounds in {name[3:]} [0, {count})")
+    _limited(ufunc, "reduceat", first.size)
+    line: Any = np.moveaxis(x, at, 0)
+    parts = []
+    # A part starts with its first element; where sums are made, from the identity as elsewhere.
+    start = {} if ufunc.__name__ in SUMS else {"initial": None}
+    for begin, end in zip(first, [*first[1:], count]):
+        part = line[begin : max(end, begin + 1)]
+        parts.append(ufunc.reduce(part, axis=0, dtype=dtype, keepdims=True, **start))
+    if not parts:
+        return ufunc.reduce(line[:1], axis=0, dtype=dtype, keepdims=True)[:0]
+    result: Any = np.moveaxis(np.concatenate(parts), 0, at)
+    target = out[0] if type(out) is tuple else out
+    return result if target is None else t.assign(target, result)

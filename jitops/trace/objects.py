@@ -1,0 +1,87 @@
+"""NumPy's objects that stand for functions: `np.r_`, `np.c_`, `np.vectorize`, `np.ndenumerate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from jitops.trace.promotion import result_dtype
+from jitops.trace.raising import unsupported
+
+__all__ = ["Joiner", "ndenumerate", "vectorize", "vectorized"]
+
+
+class Joiner:
+    """``np.r_[...]`` (rows) and ``np.c_[...]`` (columns): slices are ranges, the rest is joined."""
+
+    def __init__(self, t: Any, columns: bool) -> None:
+        self._t = t
+        self._columns = columns
+
+    def __getitem__(self, key: Any) -> Any:
+        items = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(item, str) for item in items):
+            raise unsupported(
+                "np.r_ with a string of axes is not supported in a traced function",
+                "Use np.concatenate or np.stack.",
+            )
+        operands = [_ranged(v) if isinstance(v, slice) else self._t.operand(v) for v in items]
+        dtype = result_dtype([self._t.operand(v) for v in operands])
+        parts = [self._part(v, dtype) for v in operands]
+        return np.concatenate(parts, axis=-1 if self._columns else 0)
+
+    def _part(self, x: Any, dtype: Any) -> Any:
+        a: Any = self._t.wrap(self._t.atom(x, dtype))
+        if self._columns:
+            return a.reshape((-1, 1)) if a.ndim < 2 else a
+        return np.atleast_1d(a)
+
+
+def _ranged(key: slice) -> Any:
+    start, step = key.start or 0, 1 if key.step is None else key.step
+    if isinstance(step, complex):
+        return np.linspace(start, key.stop, int(abs(step)))
+    return np.arange(start, key.stop, step)
+
+
+def vectorized(t: Any, function: Any) -> Any:
+    """A `np.vectorize` object, called on whole arrays: its function must take them."""
+    if function.signature is not None or function.excluded:
+        raise unsupported(
+            "np.vectorize with signature= or excluded= is not supported in a traced function",
+            "Write the loop over the leading axes.",
+        )
+    return vectorize(t, function.pyfunc, function.otypes)
+
+
+def vectorize(t: Any, pyfunc: Any = None, otypes: Any = None, **options: Any) -> Any:
+    """`np.vectorize` of a function that does not branch on the elements."""
+    from jitops.trace.intercept import rebound
+
+    if options.get("signature") is not None or options.get("excluded"):
+        raise unsupported(
+            "np.vectorize with signature= or excluded= is not supported in a traced function",
+            "Write the loop over the leading axes.",
+        )
+    inner = rebound(t, pyfunc)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        arrays = np.broadcast_arrays(*(t.array(a) for a in args)) if args else ()
+        out = inner(*arrays, **kwargs)
+        several = out if isinstance(out, tuple) else (out,)
+        shape = arrays[0].shape if arrays else ()
+        made = []
+        for i, value in enumerate(several):
+            x: Any = np.broadcast_to(t.array(value), shape)
+            made.append(x.astype(otypes[i]) if otypes else x * 1 if value is not out else x)
+        return tuple(made) if isinstance(out, tuple) else made[0]
+
+    return run
+
+
+def ndenumerate(t: Any, arr: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """Indices and elements, one at a time: for small arrays."""
+    x = t.array(arr)
+    return ((index, x[index]) for index in np.ndindex(x.shape))

@@ -1,0 +1,115 @@
+"""Steps of a loop that differ in where they read and write are one function; values are NumPy's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from compiled import element_strides
+
+from jitops import jitop, options
+from jitops.codegen.module import INLINED
+from jitops.lower.lowering import Lowered, lower
+from jitops.trace import trace
+
+
+def stencil(a: Any, b: Any) -> None:
+    for _ in range(20):
+        b[1:-1] = 0.3 * (a[:-2] + a[1:-1] + a[2:])
+        a[1:-1] = 0.3 * (b[:-2] + b[1:-1] + b[2:])
+
+
+def columns(a: Any, b: Any) -> None:
+    """A recurrence: each step reads what the two before it have written."""
+    for j in range(2, a.shape[1]):
+        b[:, j] = a[:, j] + 0.5 * b[:, j - 1] - 0.25 * b[:, j - 2]
+
+
+def backwards(a: Any, b: Any) -> None:
+    for j in range(a.shape[1] - 2, -1, -1):
+        b[:, j] = a[:, j + 1] * b[:, j + 1]
+
+
+def rows(a: Any, b: Any) -> None:
+    """Sums and positions of the largest."""
+    for i in range(a.shape[0]):
+        b[i, 0] = a[i].sum() + a[i].argmax()
+
+
+def counted(a: Any, b: Any) -> None:
+    """The same expression with another constant is not the same kernel."""
+    for i in range(20):
+        a[0] = a[0] * (i % 5 + 2) + b[i % 2] + np.arange(i % 3, i % 3 + a.shape[1])
+
+
+def looked_up(a: Any, b: Any) -> None:
+    for i in range(a.shape[0]):
+        b[i] = a[i][np.abs(b[0]).astype(np.int64) % a.shape[1]]
+
+
+# Program, and how many kernels of its own it needs at most, however many steps it takes.
+PROGRAMS: list[tuple[Callable[..., None], int]] = [
+    (stencil, 3), (columns, 3), (backwards, 3), (rows, 5), (counted, 40), (looked_up, 60),
+]  # fmt: skip
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "C": lambda x: x,
+    "transposed": lambda x: x.copy().T,
+    "every second": lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+    "reversed": lambda x: x[::-1, ::-1],
+}
+
+
+def arrays(dtype: str) -> list[Any]:
+    generator = np.random.default_rng(3)
+    return [(generator.random((24, 24)) - 0.5).astype(dtype) for _ in range(2)]
+
+
+def lowered(program: Callable[..., None], a: Any, b: Any) -> Lowered:
+    traced = trace(program, (a, b), {})
+    return lower(traced.graph, [element_strides(a), element_strides(b)], traced.mutated)
+
+
+@pytest.mark.parametrize(("program", "most"), PROGRAMS)
+def test_a_loop_over_steps_is_compiled_once_for_each_statement(program, most):
+    kernels = lowered(program, *arrays("float64")).kernels
+    assert len(kernels) >= 20
+    own = [kernel for kernel in kernels if kernel.frame.original is None]
+    assert len(own) <= most
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_shared_kernels_compute_what_numpy_does(dtype, layout, tmp_path):
+    programs = [p for p, _ in PROGRAMS if dtype == "float64" or p not in (rows, looked_up)]
+
+    def together(pairs: Any) -> None:
+        for program, (a, b) in zip(programs, pairs):
+            program(a, b)
+
+    found, wanted = (
+        [[LAYOUTS[layout](x) for x in arrays(dtype)] for _ in programs] for _ in range(2)
+    )
+    with options(cache_dir=str(tmp_path), strict=True):
+        jitop(together)(found)
+    together(wanted)
+    for program, mine, numpys in zip(programs, found, wanted):
+        for f, w in zip(mine, numpys):
+            np.testing.assert_allclose(f, w, rtol=1e-4, err_msg=program.__name__)
+
+
+@pytest.mark.parametrize("steps", [INLINED - 4, INLINED + 4])
+def test_few_kernels_and_many_agree_in_place(steps, tmp_path):
+    """One function with all kernels inlined, and kernels called one by one."""
+
+    def shifted(x: Any) -> None:
+        for i in range(steps):
+            x[1:] += x[:-1] * (i + 1)
+            x[0] = x[-1]
+
+    found, wanted = np.arange(7), np.arange(7)
+    with options(cache_dir=str(tmp_path), strict=True):
+        jitop(shifted)(found)
+    shifted(wanted)
+    np.testing.assert_array_equal(found, wanted)
