@@ -26,7 +26,8 @@ import numpy as np
 from jitops.errors import GraphError
 
 __all__ = [
-    "NAMES",
+    "DRAWS",
+    "FUNCTIONS",
     "Call",
     "Object",
     "Operand",
@@ -39,7 +40,7 @@ __all__ = [
     "shuffled",
 ]
 
-_NAMES = """
+_FUNCTIONS = """
     linalg.inv linalg.pinv linalg.solve linalg.lstsq linalg.det linalg.slogdet linalg.cond
     linalg.matrix_rank linalg.cholesky linalg.qr linalg.svd linalg.svdvals linalg.eig
     linalg.eigvals linalg.eigh linalg.eigvalsh
@@ -59,16 +60,14 @@ _DRAWS = {
     "random.RandomState": "randint random_sample",
     "random.Generator": "integers permuted",
 }
-NAMES = frozenset(
-    (
-        *_NAMES.split(),
-        *(f"{kind}.{n}" for kind, own in _DRAWS.items() for n in (_DISTRIBUTIONS + own).split()),
-    )
+FUNCTIONS = frozenset(_FUNCTIONS.split())
+DRAWS = frozenset(
+    f"{kind}.{name}" for kind, own in _DRAWS.items() for name in (_DISTRIBUTIONS + own).split()
 )
 
 
 def _known(name: str) -> None:
-    if name not in NAMES:
+    if name not in FUNCTIONS and name not in DRAWS:
         raise GraphError(
             "a host step names a function that is not in jitops' table", found=repr(name)
         )
