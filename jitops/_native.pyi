@@ -22,10 +22,11 @@ View: TypeAlias = tuple[
     tuple[int, ...],  # shape
     tuple[int, ...],  # strides in bytes
 ]
-# An entry's address; or what is called with a tuple of arrays, and gives one, between entries.
+# An entry's address; or what is called between entries, with a tuple of arrays and the binding's
+# objects, and gives a tuple of arrays.
 Step: TypeAlias = (
     tuple[int]
-    | tuple[Callable[[tuple[Any, ...]], tuple[Any, ...]], Sequence[View], Sequence[View | None]]
+    | tuple[Callable[..., tuple[Any, ...]], Sequence[View], Sequence[View | None]]
 )
 Leaf: TypeAlias = tuple[
     Any,  # the object
@@ -106,7 +107,11 @@ class Program:
 @final
 class Binding:
     def __new__(
-        cls, program: Program, sources: Iterable[Any], result: tuple[Any, ...]
+        cls,
+        program: Program,
+        sources: Iterable[Any],
+        result: tuple[Any, ...],
+        objects: tuple[Any, ...] = (),
     ) -> Binding: ...
 
 @final

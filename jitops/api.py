@@ -158,7 +158,7 @@ class Op(Dispatcher):
 
         started = time.perf_counter()
         _, request, traced, layouts = self._traced(self._call(tuple(args), kwargs))
-        self._tell_hosts(traced)
+        self._refuse_hosts(traced)
         request.mode, request.verify = "never" if check else "now", verify
         key, status = prepare(request, traced, layouts, self._runtime, target)
         return Compiled(key.digest, status, time.perf_counter() - started)
@@ -243,18 +243,19 @@ class Op(Dispatcher):
     def _is_strict(self) -> bool:
         return self._runtime.config.strict if self._strict is None else self._strict
 
+    def _refuse_hosts(self, traced: Traced) -> None:
+        if traced.hosts and self._is_strict():
+            raise host_steps_refused(self.__qualname__, traced.hosts)
+
     def _tell_hosts(self, traced: Traced) -> None:
-        """Say once what runs in NumPy between the kernels; under strict, that it may not."""
+        """Say once what runs in NumPy between the kernels."""
         if not traced.hosts:
             return
-        if self._is_strict():
-            raise host_steps_refused(self.__qualname__, traced.hosts)
-        steps = "; ".join(map(str, traced.hosts))
         self._runtime.log.once(
             f"host {self.__qualname__} {[host.function for host in traced.hosts]}",
             "op %s has no native code for these steps and runs them in NumPy: %s",
             self.__qualname__,
-            steps,
+            "; ".join(map(str, traced.hosts)),
         )
 
     def _run_on_copies(self, call: Call, bound: Bound) -> Any:
@@ -289,12 +290,13 @@ class Op(Dispatcher):
 
     def _bind(self, call: Call, mode: str | None = None) -> tuple[Call, Bound | Deferred]:
         call, request, traced, layouts = self._traced(call)
-        self._tell_hosts(traced)
+        self._refuse_hosts(traced)
         request.mode = mode or request.mode
         recorder = self._runtime.recorder()
         if recorder is not None:
             recorder.note(self.eager, call, traced)
         bound = bind(request, traced, layouts, self._runtime)
+        self._tell_hosts(traced)
         if isinstance(bound, Bound) and bound.status != "known":
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
         return call, bound

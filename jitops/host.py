@@ -12,7 +12,7 @@ An argument is null, a bool, an int, a float or a string as JSON has them, a lis
     {"operand": n, "as": kind}    the same as a Python "int", "float" or "complex", or as a
                                   NumPy "scalar"
     {"tuple": [...]}   {"complex": [re, im]}   {"scalar": [dtype, hexadecimal bytes]}
-    {"dtype": name}
+    {"dtype": name}              {"object": n}: a random generator of the call
 """
 
 from __future__ import annotations
@@ -25,9 +25,22 @@ import numpy as np
 
 from jitops.errors import GraphError
 
-__all__ = ["Call", "Operand", "Step", "call_text", "check_call", "function_named", "read_call"]
+__all__ = [
+    "DRAWS",
+    "FUNCTIONS",
+    "Call",
+    "Object",
+    "Operand",
+    "Step",
+    "as_numpy_gets",
+    "call_text",
+    "check_call",
+    "function_named",
+    "read_call",
+    "shuffled",
+]
 
-_NAMES = """
+_FUNCTIONS = """
     linalg.inv linalg.pinv linalg.solve linalg.lstsq linalg.det linalg.slogdet linalg.cond
     linalg.matrix_rank linalg.cholesky linalg.qr linalg.svd linalg.svdvals linalg.eig
     linalg.eigvals linalg.eigh linalg.eigvalsh
@@ -35,11 +48,26 @@ _NAMES = """
     fft.fftn fft.ifftn fft.rfftn fft.irfftn
     polyfit
 """
-NAMES = frozenset(_NAMES.split())
+_DISTRIBUTIONS = """
+    beta binomial chisquare dirichlet exponential f gamma geometric gumbel hypergeometric laplace
+    logistic lognormal logseries multinomial multivariate_normal negative_binomial
+    noncentral_chisquare noncentral_f normal pareto poisson power rayleigh standard_cauchy
+    standard_exponential standard_gamma standard_normal standard_t triangular uniform vonmises wald
+    weibull zipf random choice permutation shuffle
+"""
+_DRAWS = {
+    "random": "randint random_sample ranf sample",
+    "random.RandomState": "randint random_sample",
+    "random.Generator": "integers permuted",
+}
+FUNCTIONS = frozenset(_FUNCTIONS.split())
+DRAWS = frozenset(
+    f"{kind}.{name}" for kind, own in _DRAWS.items() for name in (_DISTRIBUTIONS + own).split()
+)
 
 
 def _known(name: str) -> None:
-    if name not in NAMES:
+    if name not in FUNCTIONS and name not in DRAWS:
         raise GraphError(
             "a host step names a function that is not in jitops' table", found=repr(name)
         )
@@ -51,7 +79,20 @@ def function_named(name: str) -> Callable[..., Any]:
     found: Any = np
     for part in name.split("."):
         found = getattr(found, part)
-    return found  # type: ignore[no-any-return]
+    return shuffled(found) if name.endswith(".shuffle") else found
+
+
+def shuffled(shuffle: Callable[..., Any]) -> Callable[..., Any]:
+    """A shuffle that gives its result instead of writing it to its operand."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        args = tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
+        kwargs = {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in kwargs.items()}
+        shuffle(*args, **kwargs)
+        (array,) = (a for a in (*args, *kwargs.values()) if isinstance(a, np.ndarray))
+        return array
+
+    return run
 
 
 class Operand:
@@ -62,6 +103,15 @@ class Operand:
     def __init__(self, number: int, kind: str = "array") -> None:
         self.number = number
         self.kind = kind
+
+
+class Object:
+    """The place of a random generator in a call: which of the binding's objects it is."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 class Call:
@@ -105,6 +155,8 @@ def _encoded(value: Any) -> Any:
     if kind is Operand:
         number = {"operand": value.number}
         return number if value.kind == "array" else {**number, "as": value.kind}
+    if kind is Object:
+        return {"object": value.number}
     if kind is list:
         return [_encoded(item) for item in value]
     if kind is tuple:
@@ -113,7 +165,7 @@ def _encoded(value: Any) -> Any:
         return {"complex": [value.real, value.imag]}
     if isinstance(value, np.generic) and value.dtype.kind in "biufc":
         return {"scalar": [value.dtype.name, value.tobytes().hex()]}
-    if isinstance(value, np.dtype) or (kind is type and issubclass(value, np.generic)):
+    if isinstance(value, (np.dtype, type)):
         return {"dtype": np.dtype(value).name}
     raise GraphError("an argument of a host step has no text", found=repr(value))
 
@@ -144,6 +196,7 @@ _DECODE: dict[str, Callable[[Any], Any]] = {
     "complex": lambda parts: complex(*parts),
     "scalar": lambda pair: np.frombuffer(bytes.fromhex(pair[1]), pair[0])[0],
     "dtype": np.dtype,
+    "object": lambda number: Object(int(number)),
 }
 
 _OPERANDS: dict[str, Callable[[Any], Any]] = {
@@ -155,8 +208,13 @@ _OPERANDS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def as_numpy_gets(operand: Operand, array: Any) -> Any:
+    """The array as it is, or the number in it."""
+    return _OPERANDS[operand.kind](array)
+
+
 class Step:
-    """A step ready to run: ``step(operands)`` gives its results, a tuple of arrays.
+    """A step ready to run: ``step(operands, objects)`` gives its results, a tuple of arrays.
 
     name: of the function. call: the text of its arguments. results: dtype's name and shape of each
     result, None for one that is not used; what NumPy gives is checked, since kernels rely on it.
@@ -178,10 +236,14 @@ class Step:
         self._call = read_call(call)
         self.results = [None if r is None else (np.dtype(r[0]), tuple(r[1])) for r in results]
 
-    def __call__(self, operands: Sequence[Any]) -> tuple[Any, ...]:
-        """Run NumPy's function; whatever it raises is the caller's."""
-        args = [_filled(value, operands) for value in self._call.args]
-        kwargs = {name: _filled(value, operands) for name, value in self._call.kwargs.items()}
+    def __call__(self, operands: Sequence[Any], objects: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """Run NumPy's function; whatever it raises is the caller's.
+
+        objects: the random generators that the op was bound to.
+        """
+        call = self._call
+        args = [_filled(value, operands, objects) for value in call.args]
+        kwargs = {name: _filled(v, operands, objects) for name, v in call.kwargs.items()}
         return self._checked(self._function(*args, **kwargs))
 
     def _checked(self, value: Any) -> tuple[Any, ...]:
@@ -201,10 +263,12 @@ class Step:
         )
 
 
-def _filled(value: Any, operands: Sequence[Any]) -> Any:
+def _filled(value: Any, operands: Sequence[Any], objects: Sequence[Any]) -> Any:
     kind = type(value)
     if kind is Operand:
-        return _OPERANDS[value.kind](operands[value.number])
+        return as_numpy_gets(value, operands[value.number])
+    if kind is Object:
+        return objects[value.number]
     if kind is list or kind is tuple:
-        return kind(_filled(item, operands) for item in value)
+        return kind(_filled(item, operands, objects) for item in value)
     return value

@@ -124,7 +124,8 @@ def bind(
 
 
 def _binding(program: Program, traced: Traced) -> Binding:
-    return Binding(program, [param.source[1] for param in traced.params], traced.result)
+    sources = [param.source[1] for param in traced.params]
+    return Binding(program, sources, traced.result, traced.objects)
 
 
 def prepare(

@@ -265,9 +265,16 @@ def _dot_panels(x: ArrayType, y: ArrayType, *, columns: int) -> tuple[ArrayType,
 
 
 def _host(
-    *types: ArrayType, function: str, call: str, results: tuple[tuple[str, tuple[int, ...]], ...]
+    *types: ArrayType,
+    function: str,
+    call: str,
+    results: tuple[tuple[str, tuple[int, ...]] | None, ...],
+    draw: int = 0,
 ) -> tuple[ArrayType, ...]:
-    """A step of `jitops.host`; ``results`` has the dtype and shape of each, or None: not used."""
+    """A step of `jitops.host`.
+
+    results: dtype and shape of each, or None: not used. draw: tells draws of random numbers apart.
+    """
     check_call(function, call, len(types))
     return tuple(ArrayType(r[1], r[0]) for r in results if r is not None)
 

@@ -169,15 +169,20 @@ bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyOb
 }
 
 PyObject* binding_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* const names[] = {"program", "sources", "result", nullptr};
-  PyObject *program, *sources, *result;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OO", const_cast<char**>(names), g_program_type,
-                                   &program, &sources, &result)) {
+  static const char* const names[] = {"program", "sources", "result", "objects", nullptr};
+  PyObject *program, *sources, *result, *objects = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OO|O!", const_cast<char**>(names),
+                                   g_program_type, &program, &sources, &result, &PyTuple_Type,
+                                   &objects)) {
     return nullptr;
   }
+  const Ref held(objects == nullptr ? PyTuple_New(0) : (Py_INCREF(objects), objects));
+  if (!held) return nullptr;
   Binding* self = reinterpret_cast<Binding*>(type->tp_alloc(type, 0));
   if (self == nullptr) return nullptr;
   new (&self->spec) BindingSpec;
+  Py_INCREF(held.get());
+  self->spec.objects = held.get();
   Py_INCREF(program);
   self->program = reinterpret_cast<Program*>(program);
   if (!fill(&self->spec, self->program->spec, sources, result)) {
@@ -199,6 +204,7 @@ int binding_traverse(PyObject* object, visitproc visit, void* arg) {
   Binding* self = reinterpret_cast<Binding*>(object);
   Py_VISIT(Py_TYPE(object));
   for (const Source& source : self->spec.sources) Py_VISIT(source.captured);
+  Py_VISIT(self->spec.objects);
   return visit_node(self->spec.result, visit, arg);
 }
 
@@ -212,6 +218,7 @@ void binding_dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(object);
   for (Source& source : self->spec.sources) Py_CLEAR(source.captured);
+  Py_CLEAR(self->spec.objects);
   clear_node(&self->spec.result);
   self->spec.~BindingSpec();
   Py_XDECREF(self->program);

@@ -49,7 +49,7 @@ struct View {
 };
 
 // A part of a call: kernels behind an entry, or a Python callable between them, which gets a tuple
-// of arrays and gives one.
+// of arrays and the binding's objects, and gives a tuple of arrays.
 struct Step {
   KernelEntry entry = nullptr;
   PyObject* callable = nullptr;  // owned by the program; null for an entry
@@ -100,6 +100,7 @@ constexpr size_t kDirect = 14;  // inputs of a direct binding at most
 struct BindingSpec {
   std::vector<Source> sources;
   Node result;
+  PyObject* objects = nullptr;   // a tuple, for host steps; owned
   std::vector<char> scalar_out;  // by output: every use of it is as a scalar
   bool plain = false;            // the result is output 0, an array
   bool direct = false;           // plain, and every input is an array argument that is only read
@@ -135,7 +136,7 @@ Outcome store_scalar(const InputSpec& input, const Leaf& leaf, void* slot);
 bool read_steps(PyObject* sequence, ProgramSpec* program);
 // Run a host step on these buffers. `owners` keeps each buffer's memory alive, null where only a
 // copy may be handed out. False with an error set: what NumPy raised.
-bool run_host(const Step& step, void* const* buffers, PyObject* const* owners);
+bool run_host(const Step& step, void* const* buffers, PyObject* const* owners, PyObject* objects);
 
 // results.cpp
 struct Result {

@@ -338,7 +338,8 @@ bool run_steps(const Binding& binding, Call& call, int threads, Frame* frame) {
   if (!find_owners(binding, call, frame, &owners)) return false;
   for (const Step& step : program.steps) {
     if (step.callable != nullptr) {
-      if (!run_host(step, frame->buffers.begin(), owners.begin())) return false;
+      PyObject* objects = binding.spec.objects;
+      if (!run_host(step, frame->buffers.begin(), owners.begin(), objects)) return false;
       continue;
     }
     const int32_t code = call_entry(program, step.entry, call, threads, frame->buffers.begin());

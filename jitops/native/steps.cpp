@@ -155,7 +155,8 @@ bool read_steps(PyObject* sequence, ProgramSpec* program) {
   return true;
 }
 
-bool run_host(const Step& step, void* const* buffers, PyObject* const* owners) {
+bool run_host(const Step& step, void* const* buffers, PyObject* const* owners,
+              PyObject* objects) {
   const Ref operands(PyTuple_New(static_cast<Py_ssize_t>(step.reads.size())));
   if (!operands) return false;
   for (size_t i = 0; i < step.reads.size(); ++i) {
@@ -163,7 +164,7 @@ bool run_host(const Step& step, void* const* buffers, PyObject* const* owners) {
     if (array == nullptr) return false;
     PyTuple_SET_ITEM(operands.get(), static_cast<Py_ssize_t>(i), array);
   }
-  const Ref answer(PyObject_CallFunctionObjArgs(step.callable, operands.get(), nullptr));
+  const Ref answer(PyObject_CallFunctionObjArgs(step.callable, operands.get(), objects, nullptr));
   if (!answer) return false;
   if (!PyTuple_Check(answer.get()) ||
       static_cast<size_t>(PyTuple_GET_SIZE(answer.get())) != step.writes.size()) {

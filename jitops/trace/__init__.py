@@ -32,9 +32,10 @@ class Traced:
     static_leaves: dynamic leaf index -> the value of a Python int that had to become static; its
         parameter has no use in the graph, and a range of that value alone.
     hosts: the steps that run in NumPy, in order, with the user's lines.
+    objects: the random generators that they draw from.
     """
 
-    __slots__ = ("graph", "hosts", "mutated", "params", "result", "static_leaves")
+    __slots__ = ("graph", "hosts", "mutated", "objects", "params", "result", "static_leaves")
 
     def __init__(
         self,
@@ -44,7 +45,9 @@ class Traced:
         result: tuple[Any, ...],
         static_leaves: dict[int, int],
         hosts: Sequence[HostCall] = (),
+        objects: Sequence[Any] = (),
     ) -> None:
+        self.objects = tuple(objects)
         self.graph = graph
         self.hosts = tuple(hosts)
         self.params = params
@@ -117,18 +120,29 @@ def _trace_once(
 
     names = parameter_names(fn)
     traced_args = [
-        a if n in static_names else mapped(a, n, visit)
+        t.stand_in(a) if n in static_names else mapped(a, n, visit, t.stand_in)
         for a, n in zip(args, [*names, *(f"args[{i}]" for i in range(len(names), len(args)))])
     ]
-    traced_kwargs = {k: v if k in static_names else mapped(v, k, visit) for k, v in kwargs.items()}
+    traced_kwargs = {
+        k: t.stand_in(v) if k in static_names else mapped(v, k, visit, t.stand_in)
+        for k, v in kwargs.items()
+    }
     token = ACTIVE.set(t)
     try:
         with INTERCEPTION:
             result = rebound_call(t, fn, traced_args, traced_kwargs)
-            return _finish(t, result, static_leaves)
+            traced = _finish(t, result, static_leaves)
     finally:
         ACTIVE.reset(token)
         t.done = True
+        drew = t.undo_draws()
+    if drew:
+        raise unsupported(
+            "the function draws from a random generator that is an attribute of another object",
+            "Pass the generator as an argument, or let the function find it in a global or local"
+            " variable of its own name.",
+        )
+    return traced
 
 
 def rebound_call(t: Trace, fn: Any, args: Any, kwargs: Any) -> Any:
@@ -161,4 +175,4 @@ def _finish(t: Trace, result: Any, static_leaves: dict[int, int]) -> Traced:
                 atoms.append(new)
     params = tuple(t.params)
     graph = live(Graph([p.var for p in params], t.eqns, atoms))
-    return Traced(graph, params, mutated, tree, dict(static_leaves), t.hosts)
+    return Traced(graph, params, mutated, tree, dict(static_leaves), t.hosts, t.objects)

@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
+from jitops.errors import UnsupportedError
 from jitops.graph.graph import Atom
 from jitops.graph.types import ArrayType, Shape
-from jitops.host import Call, Operand, call_text
+from jitops.host import Call, Operand, as_numpy_gets, call_text
 from jitops.trace.creation import plain_value
 from jitops.trace.functions import find
 from jitops.trace.masked import Unknown
-from jitops.trace.promotion import contains_traced
+from jitops.trace.promotion import contains_traced, supported
 from jitops.trace.raising import misfit, unsupported
 from jitops.trace.reductions import finish
-from jitops.trace.tracer import Tracer
 from jitops.trace.weak import Weak
 from jitops.trace.where import user_line
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "Hosted", "Recording"]
 
 Rule = Callable[..., "list[Shape | None]"]
 
@@ -37,10 +37,11 @@ class Hosted:
     shapes: takes the call's arguments, arrays as their types, and gives the shape of each result;
         None for one whose shape depends on values. arrays: the parameters that may be arrays.
     least: the extents of the smallest array that NumPy takes, by an array's type.
-    drop: parameters that the smallest call goes without.
+    drop: parameters that the smallest call goes without. names: all parameters in order, where
+        they are not those of ``shapes``.
     """
 
-    __slots__ = ("arrays", "drop", "least", "shapes")
+    __slots__ = ("arrays", "drop", "least", "names", "shapes")
 
     def __init__(
         self,
@@ -48,34 +49,40 @@ class Hosted:
         arrays: str,
         least: Callable[[ArrayType], Shape],
         drop: str = "",
+        names: str = "",
     ) -> None:
         self.shapes = shapes
         self.arrays = arrays.split()
         self.least = least
         self.drop = drop.split()
-
-    def parameters(self) -> tuple[str, ...]:
-        """The names of the rule's parameters, which are those of NumPy's function."""
-        code = self.shapes.__code__
-        return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        code = shapes.__code__
+        self.names = tuple(names.split()) or code.co_varnames[: code.co_argcount]
 
 
 def numpys_step(name: str, hosted: Hosted) -> Callable[..., Any]:
     """The rule by which `jitops.trace.functions` traces the function."""
 
     def run(t: Any, *args: Any, **kwargs: Any) -> Any:
-        return _Recording(t, name, hosted).run(args, kwargs)
+        return Recording(t, name, hosted).run(args, kwargs)
 
     return run
 
 
-class _Recording:
-    """One call of a hosted function: its operands, and the step that it becomes."""
+class Recording:
+    """One call of a hosted function: its operands, and the step that it becomes.
+
+    function: what is asked about results. first: arguments before those of the call. draws: whether
+    each call is a step of its own.
+    """
+
+    draws = False
 
     def __init__(self, t: Any, name: str, hosted: Hosted) -> None:
         self.t = t
         self.name = name
         self.hosted = hosted
+        self.function = find(name)
+        self.first: tuple[Any, ...] = ()
         self.atoms: list[Atom] = []
         self.types: list[ArrayType] = []
 
@@ -86,30 +93,42 @@ class _Recording:
                 "Compute it before the loop or branch, or use a Python loop in the op.",
             )
         out = kwargs.pop("out", None)
-        names = self.hosted.parameters()
+        names = [*self.hosted.names, *[""] * len(args)]
+        given = list(zip(names, args))
         call = Call(
-            [self._argument(n, v) for n, v in zip(names, args, strict=False)]
-            + list(args[len(names) :]),
-            {n: self._argument(n, v) for n, v in kwargs.items()},
+            [self.argument(n, v) for n, v in given],
+            {n: self.argument(n, v) for n, v in kwargs.items()},
         )
         try:
-            shapes = self.hosted.shapes(
-                *(self._typed(v) for v in call.args),
-                **{n: self._typed(v) for n, v in call.kwargs.items()},
-            )
-        except (ValueError, IndexError, TypeError) as error:
+            shapes = self._shapes(call)
+        except UnsupportedError:
+            raise
+        except (ValueError, IndexError, TypeError, AttributeError) as error:
             raise self._refusal(call, error) from None
-        model = self._smallest(call)
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy says about the real arrays what it has to say
+            model = self._called(call, self.small)
         result = self._recorded(call, shapes, model)
         return result if out is None else finish(self.t, result.read(), out)
 
+    def _shapes(self, call: Call) -> Sequence[Shape | None]:
+        named = dict(zip(self.hosted.names, map(self._typed, call.args)))
+        if len(named) < len(call.args):
+            raise TypeError("too many arguments")
+        return self.hosted.shapes(**named, **{n: self._typed(v) for n, v in call.kwargs.items()})
+
+    def _called(self, call: Call, stand_in: Callable[[str, Any], Any]) -> Any:
+        names = [*self.hosted.names, *[""] * len(call.args)]
+        args = [stand_in(n, v) for n, v in zip(names, call.args)]
+        return self.function(*args, **{n: stand_in(n, v) for n, v in call.kwargs.items()})
+
     # --- arguments ------------------------------------------------------------------------------
 
-    def _argument(self, name: str, value: Any) -> Any:
+    def argument(self, name: str, value: Any) -> Any:
         """An array as an `Operand`; everything else has to be known while tracing."""
         kind = type(value)
         if name not in self.hosted.arrays or value is None:
-            return self._plain(value)
+            return self.plain(value)
         if kind is Weak:
             return self._operand(value.atom, value.pytype.__name__)
         if kind in (bool, int, float, complex):
@@ -117,9 +136,10 @@ class _Recording:
         x = self.t.array(value)
         return self._operand(x.read(), "scalar" if x.scalar else "array")
 
-    def _plain(self, value: Any) -> Any:
+    def plain(self, value: Any) -> Any:
+        """The value of an argument that decides shapes."""
         if type(value) in (tuple, list) and contains_traced(value):
-            return type(value)(self._plain(v) for v in value)
+            return type(value)(self.plain(v) for v in value)
         plain = plain_value(value, self.name)
         return plain.tolist() if isinstance(plain, np.ndarray) else plain
 
@@ -133,37 +153,27 @@ class _Recording:
 
     # --- results --------------------------------------------------------------------------------
 
-    def _smallest(self, call: Call) -> Any:
-        """What NumPy gives for the smallest arrays of these dtypes."""
-
-        def small(value: Any) -> Any:
-            if type(value) is not Operand:
-                return value
-            type_ = self.types[value.number]
-            shape = self.hosted.least(type_) if type_.shape else ()
-            ones = np.ones(shape, type_.dtype)
-            return ones if value.kind == "array" else ones[()]
-
-        drop, names = self.hosted.drop, self.hosted.parameters()
-        args = [None if n in drop else small(v) for n, v in zip(names, call.args, strict=False)]
-        kwargs = {n: None if n in drop else small(v) for n, v in call.kwargs.items()}
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NumPy says about the real arrays what it has to say
-            return find(self.name)(*args, **kwargs)
+    def small(self, name: str, value: Any) -> Any:
+        """The smallest argument of this kind; None for one that the smallest call goes without."""
+        if name in self.hosted.drop:
+            return None
+        if type(value) is not Operand:
+            return value
+        type_ = self.types[value.number]
+        ones = np.ones(self.hosted.least(type_) if type_.shape else (), type_.dtype)
+        return as_numpy_gets(value, ones)
 
     def _refusal(self, call: Call, error: Exception) -> Exception:
         """NumPy's own error for arrays of these shapes, or the rule's."""
 
-        def zeros(value: Any) -> Any:
+        def zeros(name: str, value: Any) -> Any:
             if type(value) is not Operand:
                 return value
             type_ = self.types[value.number]
-            return np.broadcast_to(np.zeros((), type_.dtype), type_.shape)
+            return as_numpy_gets(value, np.broadcast_to(np.zeros((), type_.dtype), type_.shape))
 
-        if isinstance(error, TypeError) and hasattr(error, "way_out"):
-            return error  # our own
         try:
-            find(self.name)(*map(zeros, call.args), **{n: zeros(v) for n, v in call.kwargs.items()})
+            self._called(call, zeros)
         except (ValueError, IndexError, TypeError) as numpys:
             return numpys
         return misfit(f"np.{self.name} does not take these arguments: {error}")
@@ -171,24 +181,30 @@ class _Recording:
     def _recorded(self, call: Call, shapes: Sequence[Shape | None], model: Any) -> Any:
         parts = list(model) if isinstance(model, (tuple, list)) else [model]
         results = tuple(
-            None if shape is None else (np.asarray(part).dtype.name, tuple(shape))
+            None if shape is None else (self._dtype(part), tuple(shape))
             for part, shape in zip(parts, shapes, strict=True)
         )
+        text = call_text(Call([*self.first, *call.args], call.kwargs))
         variables = iter(
-            self.t.host(self.name, call_text(call), self.atoms, results, user_line())
+            self.t.host(self.name, text, self.atoms, results, user_line(), draws=self.draws)
         )
         found = [
             Unknown(f"result {n} of np.{self.name}")
             if r is None
-            else self._wrapped(next(variables), parts[n])
+            else self.wrapped(next(variables), parts[n])
             for n, r in enumerate(results)
         ]
         if isinstance(model, tuple) and hasattr(model, "_fields"):
             return type(model)(*found)
         return type(model)(found) if isinstance(model, (tuple, list)) else found[0]
 
-    def _wrapped(self, atom: Atom, model: Any) -> Tracer:
-        return self.t.wrap(atom, scalar=not isinstance(model, np.ndarray))  # type: ignore[no-any-return]
+    def _dtype(self, part: Any) -> str:
+        name: str = supported(np.asarray(part).dtype, f"a result of np.{self.name}").name
+        return name
+
+    def wrapped(self, atom: Atom, model: Any) -> Any:
+        """A result, as what it is in the model."""
+        return self.t.wrap(atom, scalar=not isinstance(model, np.ndarray))
 
 
 # --- linear algebra -------------------------------------------------------------------------------
@@ -260,7 +276,7 @@ def _matrix_rank(
     return [_stack(A)[0]]
 
 
-def _cholesky(a: Any, /, *, upper: bool = False) -> list[Shape | None]:
+def _cholesky(a: Any, *, upper: bool = False) -> list[Shape | None]:
     return _inv(a)
 
 
@@ -288,7 +304,7 @@ def _svd(
     return [(*lead, m, rows), values, (*lead, columns, n)] if compute_uv else [values]
 
 
-def _svdvals(x: Any, /) -> list[Shape | None]:
+def _svdvals(x: Any) -> list[Shape | None]:
     lead, m, n = _stack(x)
     return [(*lead, min(m, n))]
 

@@ -27,34 +27,21 @@ from jitops.trace.weak import Weak
 
 ACTIVE: ContextVar[Any] = ContextVar("jitops_trace", default=None)
 
-RANDOM = [
-    "rand",
-    "randn",
-    "randint",
-    "random",
-    "random_sample",
-    "ranf",
-    "sample",
-    "normal",
-    "uniform",
-    "standard_normal",
-    "choice",
-    "permutation",
-    "shuffle",
-    "seed",
-    "default_rng",
-    "exponential",
-    "poisson",
-    "binomial",
-    "beta",
-    "gamma",
-    "integers",
-    "bytes",
-]
+# The functions that draw from, or set, the global generator; and what makes generators.
+RANDOM = frozenset(
+    """
+    beta binomial bytes chisquare choice default_rng dirichlet exponential f gamma geometric
+    get_state gumbel hypergeometric laplace logistic lognormal logseries multinomial
+    multivariate_normal negative_binomial noncentral_chisquare noncentral_f normal pareto
+    permutation poisson power rand randint randn random random_integers random_sample ranf rayleigh
+    sample seed set_state shuffle standard_cauchy standard_exponential standard_gamma
+    standard_normal standard_t triangular uniform vonmises wald weibull zipf Generator RandomState
+    """.split()  # noqa: SIM905  # a list of forty lines says no more
+)
 
 
-# Callers that mean NumPy's own functions: NumPy itself, and the code that traces.
-OWN = ("numpy.", "jitops.trace", "jitops.graph")
+# Callers that mean NumPy's own functions: NumPy itself, the code that traces, and host steps.
+OWN = ("numpy.", "jitops.trace", "jitops.graph", "jitops.host")
 
 
 def _from_inside() -> bool:
@@ -159,12 +146,28 @@ def _random(name: str, original: Any) -> Any:
     def run(*args: Any, **kwargs: Any) -> Any:
         if ACTIVE.get() is None or _from_inside():
             return original(*args, **kwargs)
-        raise unsupported(
-            f"np.random.{name} is not supported in a traced function",
-            "Draw the numbers outside of the op and pass them as an argument.",
-        )
+        return room("drawing").module_draw(ACTIVE.get(), name, args, kwargs)
 
     return run
+
+
+class _Class:
+    """A class of generators, which a traced function may ask about but not call."""
+
+    def __init__(self, name: str, original: Any) -> None:
+        self._name = name
+        self._original = original
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if ACTIVE.get() is None or _from_inside():
+            return self._original(*args, **kwargs)
+        return room("drawing").module_draw(ACTIVE.get(), self._name, args, kwargs)
+
+    def __instancecheck__(self, x: Any) -> bool:
+        return isinstance(x, self._original)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
 
 
 # Functions that do not dispatch, of `jitops.trace.refused`: those of files are refused always.
@@ -192,6 +195,7 @@ MODULES = {
     "numpy.polynomial.hermite": ["hermval", "hermvander", "hermder"],
     "numpy.polynomial.hermite_e": ["hermeval", "hermevander", "hermeder"],
 }
+
 
 # The functions of `jitops.trace.creation`, by name: it is imported when the first one is called.
 CREATORS = [
@@ -254,14 +258,20 @@ class Interception:
         self._random_wrappers: dict[str, Any] = {}
         # module -> its functions and their wrappers, once it has been met
         self._modules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._compiled: list[Any] = []  # modules of np.random that call NumPy from compiled code
+        self._plain = ModuleType("numpy")  # what they see meanwhile
 
     def _find_random(self) -> None:
         module = np.random
-        self._random = {n: getattr(module, n) for n in RANDOM if hasattr(module, n)}
-        self._random_wrappers = {n: _random(n, f) for n, f in self._random.items()}
-        for name, function in self._random.items():
-            if isinstance(function, FunctionType) or not hasattr(function, "__self__"):
-                self.by_id[id(function)] = self._random_wrappers[name]
+        self._random = {n: getattr(module, n) for n in dir(module) if n in RANDOM}
+        for name, found in self._random.items():
+            wrapper = _Class if isinstance(found, type) else _random
+            self._random_wrappers[name] = wrapper(name, found)
+            self.by_id[id(found)] = self._random_wrappers[name]
+        # Compiled code has no frame by which its calls of np.empty could be told from the user's.
+        modules = [m for n, m in sys.modules.items() if n.startswith("numpy.random.")]
+        self._compiled = [m for m in modules if getattr(m, "np", None) is np]
+        vars(self._plain).update({**vars(np), **self.originals})
 
     def __enter__(self) -> Interception:
         with self._lock:
@@ -290,6 +300,8 @@ class Interception:
         if not self._random:
             self._find_random()
         vars(np.random).update(self._random_wrappers)
+        for module in self._compiled:
+            module.np = self._plain
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
@@ -302,6 +314,8 @@ class Interception:
                     vars(np.random).update(self._random)
                 for name, (originals, _wrappers) in self._modules.items():
                     vars(sys.modules[name]).update(originals)
+                for module in self._compiled:
+                    module.np = np
 
 
 class _LazyRandom:
@@ -384,9 +398,9 @@ def _replacement(t: Any, name: str, value: Any, own: bool) -> Any:
         and type(getattr(value, "eager", 0)) is FunctionType
     ):
         return rebound(t, value.eager)  # another op is part of this one
-    if not own and kind is ModuleType:
-        return NumpyModule(t, value)
-    return value
+    if own:
+        return t.stand_in(value)
+    return NumpyModule(t, value) if kind is ModuleType else value
 
 
 def _numpys(fn: FunctionType) -> bool:

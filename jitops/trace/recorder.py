@@ -33,9 +33,9 @@ class HostCall:
         return f"numpy.{self.eqn.attrs['function']}"
 
     def __str__(self) -> str:
-        operands = ", ".join(str(atom.type) for atom in self.eqn.inputs)
+        verb, atoms = ("on", self.eqn.inputs) if self.eqn.inputs else ("gives", self.eqn.outputs)
         where = f", {self.where}" if self.where else ""
-        return f"{self.function} on {operands or 'nothing'}{where}"
+        return f"{self.function} {verb} {', '.join(str(a.type) for a in atoms)}{where}"
 
     __repr__ = __str__
 
@@ -78,16 +78,19 @@ class Recorder:
         return out
 
     def host(
-        self, function: str, call: str, inputs: Sequence[Atom], results: Any, where: str
-    ) -> tuple[Var, ...]:
+        self, function: str, call: str, inputs: Sequence[Atom], results: Any, where: str,
+        *, draws: bool = False,
+    ) -> tuple[Var, ...]:  # fmt: skip
         """Append a step that runs in NumPy; see `jitops.host` and the primitive ``host``.
 
-        where: the user's line, which is for people and not part of the graph.
+        where: the user's line, which is for people and not part of the graph. draws: random
+        numbers, other ones at each call.
         """
-        key = (function, call, *map(identity, inputs))
+        draw = {"draw": len(self.hosts)} if draws else {}
+        key = (function, call, *draw.values(), *map(identity, inputs))
         found: tuple[Var, ...] | None = self.numbered.get(key)
         if found is None:
-            attrs = {"function": function, "call": call, "results": results}
+            attrs = {"function": function, "call": call, "results": results, **draw}
             types = PRIMITIVES["host"].rule(*[x.type for x in inputs], **attrs)
             eqn = Eqn("host", inputs, [Var(type_) for type_ in types], attrs)
             self.eqns.append(eqn)

@@ -16,6 +16,14 @@ from jitops.trace.recorder import Recorder
 from jitops.trace.tracer import KNOWN_LIMIT, Cell, Tracer
 from jitops.trace.weak import INT64_RANGE, KERNEL_DTYPES, Weak
 
+GENERATORS = ("numpy.random._generator", "numpy.random.mtrand")
+
+
+def is_generator(x: Any) -> bool:
+    """Whether this is a generator of NumPy's; asking imports nothing."""
+    kind = type(x)
+    return kind.__module__ in GENERATORS and kind.__name__ in ("Generator", "RandomState")
+
 
 class Param:
     """A parameter of the graph and where its value comes from.
@@ -45,7 +53,10 @@ class Param:
 class Trace(Recorder):
     """The state of tracing one call; the tracers refer to it."""
 
-    __slots__ = ("captured", "done", "globals_named", "leaves", "params", "rebound", "scope")
+    __slots__ = (
+        "captured", "done", "globals_named", "leaves", "objects", "params", "rebound", "scope",
+        "watched",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +65,8 @@ class Trace(Recorder):
         self.captured: dict[int, tuple[Any, Tracer]] = {}
         self.globals_named: dict[int, str] = {}
         self.rebound: dict[int, Any] = {}
+        self.objects: list[Any] = []  # random generators that the op draws from
+        self.watched: list[tuple[Any, Any]] = []  # others, and their states before
         self.scope: Any = None  # the body of control flow being traced (`jitops.trace.scope`)
         self.done = False
 
@@ -117,6 +130,37 @@ class Trace(Recorder):
         out = Tracer(self, type_, cell)
         self.captured[id(array)] = (array, out)
         return out
+
+    def stand_in(self, x: Any) -> Any:
+        """What the function sees for an object that is not an array: random generators record."""
+        if is_generator(x):
+            return functions.room("drawing").TracedGenerator(self, x)
+        self.watch(x)
+        return x
+
+    def watch(self, x: Any) -> None:
+        """Remember the generators among an object's attributes: tracing must not use them up."""
+        attributes = getattr(x, "__dict__", None)
+        if attributes is None or getattr(x, "__name__", "").startswith("numpy"):
+            return
+        for value in list(attributes.values()):
+            if is_generator(value):
+                self.watched.append((value, value._bit_generator.state))
+
+    def undo_draws(self) -> bool:
+        """Put generators that were drawn from while tracing back; whether there was one."""
+        drawn = [w for w in self.watched if str(w[0]._bit_generator.state) != str(w[1])]
+        for generator, state in drawn:
+            generator._bit_generator.state = state
+        return bool(drawn)
+
+    def object_number(self, x: Any) -> int:
+        """The number by which steps refer to an object."""
+        for number, known in enumerate(self.objects):
+            if known is x:
+                return number
+        self.objects.append(x)
+        return len(self.objects) - 1
 
     def limit(self, atom: Atom, low: int, high: int) -> bool:
         """Narrow the range of a runtime int argument; False where it is none, or out of it."""

@@ -23,16 +23,21 @@ def is_leaf(x: Any) -> bool:
     return kind in DYNAMIC or kind is Spec or isinstance(x, (np.ndarray, np.generic))
 
 
-def mapped(x: Any, name: str, visit: Callable[[Any, str], Any]) -> Any:
-    """The tree with each dynamic leaf replaced by ``visit(leaf, name)``; other values stay."""
+def mapped(
+    x: Any,
+    name: str,
+    visit: Callable[[Any, str], Any],
+    other: Callable[[Any], Any] = lambda x: x,
+) -> Any:
+    """The tree with each dynamic leaf replaced by ``visit(leaf, name)``, the rest by ``other``."""
     kind = type(x)
     if kind is tuple or kind is list:
-        return kind(mapped(v, f"{name}[{i}]", visit) for i, v in enumerate(x))
+        return kind(mapped(v, f"{name}[{i}]", visit, other) for i, v in enumerate(x))
     if kind is dict:
-        return {k: mapped(v, f"{name}[{k!r}]", visit) for k, v in x.items()}
+        return {k: mapped(v, f"{name}[{k!r}]", visit, other) for k, v in x.items()}
     if isinstance(x, tuple) and hasattr(kind, "_fields"):
-        return kind(*(mapped(v, f"{name}.{f}", visit) for f, v in zip(kind._fields, x)))
-    return visit(x, name) if is_leaf(x) else x
+        return kind(*(mapped(v, f"{name}.{f}", visit, other) for f, v in zip(kind._fields, x)))
+    return visit(x, name) if is_leaf(x) else other(x)
 
 
 class Results:

@@ -6,7 +6,7 @@ from against_numpy import check
 from all_cases import CASES
 from scipy.special import logsumexp
 
-from jitops.host import NAMES
+from jitops.host import DRAWS, FUNCTIONS
 from jitops.trace.elementwise import RULES
 from jitops.trace.functions import HOME, find, name_of, room, rule_of
 from jitops.trace.intercept import CREATORS
@@ -42,7 +42,13 @@ def test_each_function_has_its_rule_where_the_list_of_rooms_says():
 
 
 def test_each_host_step_has_its_rule():
-    assert set(room("hosted").TABLE) == NAMES
+    assert set(room("hosted").TABLE) == FUNCTIONS
+
+
+def test_each_draw_of_the_table_has_its_rule_and_may_be_run():
+    drawn = room("drawing").DRAWN
+    assert {name.rpartition(".")[2] for name in DRAWS} == set(drawn)
+    assert all(find(name) is not None for name in DRAWS)
 
 
 def test_each_creation_function_is_intercepted():
