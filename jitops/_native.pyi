@@ -96,12 +96,13 @@ class Program:
         symbol: int | str,
         inputs: Iterable[Input],
         outputs: Iterable[Output],
-        workspace: int = 0,
+        workspace: Any = 0,
         cost_ns: float = 0,
         parallel: bool = False,
         name: str = "kernel",
         checked: bool = False,
         steps: Iterable[Step] = (),
+        cost_each: Iterable[float] = (),
     ) -> Program: ...
 
 @final

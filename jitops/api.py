@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, overload
 
@@ -22,6 +22,7 @@ from jitops.pipeline import Bound, Deferred, Request, bind, key_of, traced_reque
 from jitops.process import RUNTIME
 from jitops.runtime import Runtime
 from jitops.trace import Traced, host_steps_refused, is_traced
+from jitops.variants import MANY, Variants, dynamic_axes_of
 
 __all__ = ["Compiled", "Explanation", "Op", "Stats", "barrier_warm", "jitop", "spec"]
 
@@ -56,9 +57,10 @@ class Explanation:
     status: "known" to this process, "stored" in the cache, or "missing".
     key: the digest. differences: where the nearest stored key differs. graph: the canonical text.
     hosts: the steps that run in NumPy, in order, each with the line that asks for it.
+    sizes: which axes one kernel serves all sizes of, or why none; a line each.
     """
 
-    __slots__ = ("differences", "graph", "hosts", "key", "name", "status")
+    __slots__ = ("differences", "graph", "hosts", "key", "name", "sizes", "status")
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Explanation:
         graph: str,
         differences: Sequence[str],
         hosts: Sequence[str] = (),
+        sizes: Sequence[str] = (),
     ) -> None:
         self.name = name
         self.status = status
@@ -75,9 +78,10 @@ class Explanation:
         self.graph = graph
         self.differences = list(differences)
         self.hosts = list(hosts)
+        self.sizes = list(sizes)
 
     def __str__(self) -> str:
-        lines = [f"{self.name}: {self.status}, key {self.key[:16]}"]
+        lines = [f"{self.name}: {self.status}, key {self.key[:16]}", *self.sizes]
         if self.differences:
             lines.append("nearest stored entry differs in:")
             lines.extend(f"  {line}" for line in self.differences)
@@ -105,6 +109,7 @@ class Op(Dispatcher):
         compile: str | None = None,
         threads: int | None = None,
         strict: bool | None = None,
+        dynamic: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
         name = getattr(fn, "__name__", type(fn).__name__)
         super().__init__(name, self._miss, static, parameters_of(fn), threads)
@@ -117,6 +122,7 @@ class Op(Dispatcher):
         self._static = frozenset(static)
         self._mode = compile
         self._strict = strict
+        self._variants = Variants(dynamic)
         self._counts = {"misses": 0, "compiles": 0, "loads": 0}
         self._waiting: dict[Any, str] = {}  # signatures that run in NumPy for now -> their keys
 
@@ -167,7 +173,7 @@ class Op(Dispatcher):
         """Say what a call with these arguments would do, and what a miss differs in."""
         from jitops.cache.explain import describe, nearest  # difflib is not for the hit path
 
-        _, _, traced, layouts = self._traced(self._call(args, kwargs))
+        call, request, traced, layouts = self._traced(self._call(args, kwargs))
         runtime = self._runtime
         key = key_of(traced, layouts, runtime)
         store = runtime.store()
@@ -183,12 +189,14 @@ class Op(Dispatcher):
                 names = [param.name for param in traced.params]
                 differences = [_named(line, names) for line in describe(key.diff(other))]
                 differences.sort(key=lambda line: not line.startswith("arguments"))
-        hosts = [str(host) for host in traced.hosts]
-        return Explanation(self.__name__, status, key.digest, str(traced.graph), differences, hosts)
+        graph, hosts = str(traced.graph), [str(host) for host in traced.hosts]
+        sizes = _sizes(call, request, traced)
+        return Explanation(self.__name__, status, key.digest, graph, differences, hosts, sizes)
 
     def reset(self) -> None:
         """Forget all signatures: globals and closures are read again at the next call."""
         self._waiting.clear()
+        self._variants = Variants(self._variants.dynamic)
         self.clear()
 
     def __repr__(self) -> str:
@@ -201,6 +209,7 @@ class Op(Dispatcher):
         call = self._call(args, kwargs)
         if self._waiting and self._still_waiting(call):
             return Value(call.eager(self.eager))
+        self._variants.note(call)
         call, bound = self._bind(call)
         if isinstance(bound, Deferred):
             return Value(self._run_for_now(call, bound))
@@ -269,7 +278,7 @@ class Op(Dispatcher):
         mode = self._mode or self._runtime.config.compile
         return Request(
             self.__name__, self.eager, call.traceable_args, call.traceable_kwargs,
-            call.kinds, call.layouts, self._static, mode,
+            call.kinds, call.layouts, self._static, mode, dynamic=self._variants.open_axes(call),
         )  # fmt: skip
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -296,10 +305,27 @@ class Op(Dispatcher):
         if recorder is not None:
             recorder.note(self.eager, call, traced)
         bound = bind(request, traced, layouts, self._runtime)
+        if isinstance(bound, Deferred) and bound.error is not None and traced.open_axes:
+            request.dynamic = ()  # a kernel for this size alone, then
+            traced, layouts = traced_request(request)
+            bound = bind(request, traced, layouts, self._runtime)
+        if not traced.open_axes:
+            self._warn_of_many(call, request)
         self._tell_hosts(traced)
         if isinstance(bound, Bound) and bound.status != "known":
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
         return call, bound
+
+    def _warn_of_many(self, call: Call, request: Request) -> None:
+        what = self._variants.too_many(call)
+        if what:
+            self._runtime.log.warning(
+                "op %s has collected %d signatures, each with a kernel of its own: %s. %sMark such"
+                " an axis dynamic, pad it to a few sizes, or pass the value as an argument that is"
+                " not static.",
+                self.__qualname__, MANY, what,
+                f"Not dynamic: {request.obstacle}. " if request.obstacle else "",
+            )  # fmt: skip
 
     def _bound(self, call: Call) -> Bound:
         """The kernel for a call, compiled here if need be. Raises CompileError, CacheMiss."""
@@ -321,6 +347,17 @@ def _named(line: str, names: Sequence[str]) -> str:
     return re.sub(r"(?<=[:,] )(\d+) (?=\w+\[)", name, line)
 
 
+def _sizes(call: Call, request: Request, traced: Traced) -> list[str]:
+    """Which axes are open in a kernel, and for which sizes; or why none is."""
+    if request.obstacle:
+        return [f"a kernel for this size alone: {request.obstacle}"]
+    names = call.leaf_names()
+    return [
+        f"{names[leaf]}.shape[{axis}] is {size.name}, any of {size.low}..{size.high}"
+        for (leaf, axis), size in traced.open_axes.items()
+    ]
+
+
 def _inside_trace(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """An op called by an op that is being traced is part of it."""
     return any(map(is_traced, args)) or any(map(is_traced, kwargs.values()))
@@ -335,6 +372,7 @@ def jitop(
     compile: str | None = None,
     threads: int | None = None,
     strict: bool | None = None,
+    dynamic: Mapping[str, int | Sequence[int]] | bool | None = None,
 ) -> Callable[[Callable[..., Any]], Op]: ...
 def jitop(
     fn: Callable[..., Any] | None = None,
@@ -344,6 +382,7 @@ def jitop(
     compile: str | None = None,
     threads: int | None = None,
     strict: bool | None = None,
+    dynamic: Mapping[str, int | Sequence[int]] | bool | None = None,
 ) -> Any:
     """Compile a NumPy function for this machine, on first use of each signature, and keep it.
 
@@ -353,6 +392,9 @@ def jitop(
     threads: the most threads a call may use; None: as configured.
     strict: whether what would run in NumPy is an error instead: UnsupportedError for a step without
         native code, CompileError for a kernel that cannot be had; None: as configured.
+    dynamic: parameter -> its axes for all whose sizes one kernel should serve: {"x": (0,)}. An axis
+        that has taken four sizes becomes dynamic by itself; False: never. Where one kernel would
+        not do, each size has its own, and `Op.explain` says why.
 
     Raises ArgumentError where an option does not fit the function.
     """
@@ -365,7 +407,11 @@ def jitop(
                 "jitop decorates functions", found=type(fn).__name__, accepted="a function"
             )
         names = static_names_of(fn, static)
-        return Op(fn, RUNTIME, static=names, compile=compile, threads=threads, strict=strict)
+        axes = dynamic_axes_of(dynamic, parameters_of(fn), getattr(fn, "__name__", ""))
+        return Op(
+            fn, RUNTIME, static=names, compile=compile, threads=threads, strict=strict,
+            dynamic=axes,
+        )  # fmt: skip
 
     if compile is not None and compile not in COMPILE_MODES:
         raise ArgumentError(
@@ -378,10 +424,11 @@ def jitop(
     return decorate if fn is None else decorate(fn)
 
 
-def spec(shape: int | Sequence[int], dtype: Any = "float64") -> Spec:
+def spec(shape: int | str | Sequence[int | str], dtype: Any = "float64") -> Spec:
     """An array argument that is not there yet, for `Op.compile` and `Op.explain`.
 
-    shape: an int or a sequence of ints. dtype: as `numpy.dtype` takes it.
+    shape: an int or a sequence of ints; "*" or a name for an axis whose size is left open, the
+        same name where two are equal. dtype: as `numpy.dtype` takes it.
     """
     return Spec(shape, np.dtype(dtype))
 

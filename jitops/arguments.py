@@ -59,6 +59,24 @@ class Call:
             position += 0 if name in self.static else count_leaves(argument)
         return ""
 
+    def _named(self) -> list[tuple[str, Any]]:
+        """The arguments with their parameters' names."""
+        more = (f"args[{i}]" for i in range(len(self.parameters), len(self.args)))
+        positional = zip((*self.parameters, *more), self.traceable_args)
+        return [*positional, *self.traceable_kwargs.items()]
+
+    def leaf_names(self) -> list[str]:
+        """What messages call each leaf: ``x``, ``params['w'][0]``."""
+        names: list[str] = []
+        for name, argument in self._named():
+            if name not in self.static:
+                mapped(argument, name, lambda leaf, place: names.append(place))
+        return names
+
+    def statics(self) -> list[tuple[str, Any]]:
+        """The static parameters that were given, and their values."""
+        return [(name, value) for name, value in self._named() if name in self.static]
+
     def unfit_for(self, traced: Traced) -> str:
         """Why a kernel may not run on these very arguments; empty when it may."""
         arrays = [leaf for leaf in self.leaves if leaf[1] == "array"]
@@ -91,9 +109,12 @@ class Call:
             if id(copy) in written:
                 original[...] = copy
 
-    def signature(self) -> Any:
-        """What a kernel for such a call depends on, hashable; the values of numbers left out."""
-        leaves = {id(leaf[0]): (leaf[1], leaf[2], leaf[3], leaf[4]) for leaf in self.leaves}
+    def signature(self, described: Callable[[Any], Any] = lambda leaf: leaf[1:5]) -> Any:
+        """What a kernel for such a call depends on, hashable; the values of numbers left out.
+
+        described: what counts of a leaf; kind, dtype, shape and strides.
+        """
+        leaves = {id(leaf[0]): described(leaf) for leaf in self.leaves}
         return _frozen((self.args, self.kwargs), leaves)
 
     def eager(self, fn: Callable[..., Any]) -> Any:

@@ -23,6 +23,7 @@ from jitops.arguments import parameters_of, replaced
 from jitops.errors import CompileError
 from jitops.graph.control import bodies
 from jitops.graph.ops import PRIMITIVES
+from jitops.graph.sizes import typical
 from jitops.graph.types import Spec
 from jitops.spec_text import strided
 
@@ -130,7 +131,7 @@ def _tolerance(graph: Graph) -> tuple[bool, float]:
     folded = 1
     for eqn in eqns:
         if PRIMITIVES[eqn.op].kind in ("reduce", "scan", "dot"):
-            folded = max(folded, *(atom.type.size for atom in eqn.inputs))
+            folded = max(folded, *(typical(atom.type.size) for atom in eqn.inputs))
         elif eqn.op == "for":  # what is carried is rounded at every step
             folded = max(folded, eqn.attrs["length"] or UNKNOWN)
         elif eqn.op == "while":

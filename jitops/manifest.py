@@ -8,6 +8,7 @@ A manifest is JSON, one object per signature, as a list or one to a line:
 A spec names each argument in order, keyword arguments as name=...; an argument is
 
     float32[8,4]            an array in C order
+    float32[n,4]            one kernel for all sizes of an axis; * for a name that is used once
     float32[8,4]@[4,32]     an array with these strides, in bytes
     float32()               a NumPy scalar
     float int complex bool  a Python scalar of that type
@@ -21,7 +22,7 @@ import json
 import os
 import sys
 from _thread import allocate_lock
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jitops.errors import ArgumentError
@@ -94,6 +95,7 @@ def spec_of(call: Call, traced: Traced) -> str | None:
     fixed = {p.source[1] for p in traced.params if p.low is not None and p.low == p.high}
     leaves = [(leaf, number in fixed) for number, leaf in enumerate(call.leaves)]
     writer = _SpecWriter(leaves)
+    writer.opened = traced.open_axes
     try:
         parts = [writer.text(value) for value in call.args]
         parts += [f"{name}={writer.text(value)}" for name, value in call.kwargs.items()]
@@ -112,13 +114,14 @@ class _SpecWriter:
     def __init__(self, leaves: list[tuple[Any, bool]]) -> None:
         self._leaves = leaves
         self._next = 0
+        self.opened: Mapping[tuple[int, int], Any] = {}  # (leaf, axis) -> its size's parameter
 
     def text(self, value: object) -> str:
         if self._next < len(self._leaves):
             leaf, fixed = self._leaves[self._next]
             if leaf[0] is value:
                 self._next += 1
-                return json.dumps(value) if fixed else _leaf_text(leaf)
+                return json.dumps(value) if fixed else self._leaf_text(leaf, self._next - 1)
         if type(value) is tuple:
             return f"({','.join(map(self.text, value))})"
         if type(value) is list:
@@ -129,17 +132,27 @@ class _SpecWriter:
             return json.dumps(value)
         raise _NoTextError
 
+    def _leaf_text(self, leaf: Any, number: int) -> str:
+        kind, dtype, shape, strides = leaf[1:5]
+        if kind in ("int", "float", "complex"):
+            return str(kind)
+        if dtype is None:
+            raise _NoTextError
+        if kind == "scalar":
+            return f"{dtype}()"
+        sizes = [self.opened.get((number, axis)) for axis in range(len(shape))]
+        extents = [str(n) if size is None else _open_text(size) for n, size in zip(shape, sizes)]
+        text = f"{dtype}[{','.join(extents)}]"
+        return text if strides is None else f"{text}@[{','.join(map(str, strides))}]"
 
-def _leaf_text(leaf: Any) -> str:
-    kind, dtype, shape, strides = leaf[1:5]
-    if kind in ("int", "float", "complex"):
-        return str(kind)
-    if dtype is None:
-        raise _NoTextError
-    if kind == "scalar":
-        return f"{dtype}()"
-    text = f"{dtype}[{','.join(map(str, shape))}]"
-    return text if strides is None else f"{text}@[{','.join(map(str, strides))}]"
+
+def _open_text(size: Any) -> str:
+    """The name of an open size; with a size where its range has not what a name stands for."""
+    fits = size.low <= SAMPLED[0] and SAMPLED[1] <= size.high
+    return str(size.name) if fits else f"{size.name}={size.low}"
+
+
+SAMPLED = (1024, 2048)  # the sizes that names stand for lie in between (`jitops.graph.types.Spec`)
 
 
 class Recorder:

@@ -10,15 +10,16 @@ TVM is imported by the last step alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jitops._native import Binding
 from jitops.cache.artifact import Artifact
 from jitops.cache.key import Key
 from jitops.errors import ArgumentError, CacheMiss, CompileError
+from jitops.graph.sizes import planned
 from jitops.graph.types import Shape
-from jitops.trace import Traced, trace
+from jitops.trace import NotDynamic, Traced, trace
 
 if TYPE_CHECKING:
     from jitops._native import Program
@@ -45,10 +46,12 @@ class Request:
     kinds: what each dynamic leaf is ("array", "tensor", "scalar", "int", "float", "complex").
     layouts: byte strides of each dynamic leaf, None for C order.
     mode: "now", "background" or "never". verify: compare a stored kernel with NumPy too.
+    dynamic: (leaf, axis) of each axis whose size is to stay open. obstacle: why it could not.
     """
 
     __slots__ = (
-        "args", "fn", "kinds", "kwargs", "layouts", "mode", "name", "static", "verify",
+        "args", "dynamic", "fn", "kinds", "kwargs", "layouts", "mode", "name", "obstacle",
+        "static", "verify",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +65,10 @@ class Request:
         static: frozenset[str],
         mode: str,
         verify: bool = False,
+        dynamic: Collection[tuple[int, int]] = (),
     ) -> None:
+        self.dynamic = dynamic
+        self.obstacle = ""
         self.name = name
         self.fn = fn
         self.args = args
@@ -166,12 +172,31 @@ def target_named(name: str) -> Target:
 
 def traced_request(request: Request) -> tuple[Traced, list[Shape | None]]:
     """The traced function, and the byte strides of each of its parameters."""
-    traced = trace(request.fn, request.args, request.kwargs, request.static)
+    traced = _traced_open(request) if request.dynamic else None
+    if traced is None:
+        traced = trace(request.fn, request.args, request.kwargs, request.static)
     layouts: list[Shape | None] = []
     for param in traced.params:
         kind, source = param.source
-        layouts.append(request.layouts[source] if kind == "leaf" else layout_of(source))
+        if kind == "captured":
+            layouts.append(layout_of(source))
+        else:
+            layouts.append(request.layouts[source] if kind == "leaf" else None)
     return traced, layouts
+
+
+def _traced_open(request: Request) -> Traced | None:
+    """The function traced for all sizes; None, and the reason in the request, where that fails."""
+    if any(request.layouts[leaf] is not None for leaf, _ in request.dynamic):
+        request.obstacle = "a dynamic argument is not in C order"
+        return None
+    try:
+        return trace(request.fn, request.args, request.kwargs, request.static, request.dynamic)
+    except NotDynamic as refusal:
+        request.obstacle = refusal.reason
+    except Exception as error:  # what holds for this size, too, is raised by the trace for it
+        request.obstacle = f"{type(error).__name__}: {error}"
+    return None
 
 
 def layout_of(array: Any) -> Shape | None:
@@ -302,32 +327,40 @@ def _compiled(unit: Unit) -> tuple[bytes, dict[str, Any]]:
     from jitops.codegen.module import build_module
     from jitops.codegen.target import tvm_target
     from jitops.graph.verify import verify
-    from jitops.lower.cost import PARALLEL_NS, UNIT_NS
     from jitops.lower.lowering import lower
     from jitops.lower.steps import each
     from jitops.schedule import schedule
 
     graph = verify(unit.graph) if unit.debug else unit.graph
-    lowered = lower(graph, unit.element_strides(), unit.mutated, unit.cpu["vector_bits"])
+    places = {i["name"]: n for n, i in enumerate(unit.inputs) if i["kind"] == "size"}
+    bits = unit.cpu["vector_bits"]
+    lowered = lower(graph, unit.element_strides(), unit.mutated, bits, places)
     loops = each(lowered.steps, lambda kernel: (kernel.frame, schedule(kernel)))
     target = tvm_target(unit.cpu)
-    module = build_module(loops, lowered.arguments, target)
+    module = build_module(loops, lowered.arguments, target, lowered.sizes)
     image = link(compile_module(module, target), unit.cpu["arch"])
-    plan = {
+    return image, {**_plan(unit, lowered, list(places)), **_steps_plan(lowered)}
+
+
+def _plan(unit: Unit, lowered: Lowered, sizes: Sequence[str]) -> dict[str, Any]:
+    """How the program is called; an extent may be [constant, [number of a size, factor], ...]."""
+    from jitops.lower.cost import PARALLEL_NS, UNIT_NS
+
+    cost = lowered.cost() * UNIT_NS
+    return {
         "inputs": list(unit.inputs),
         "outputs": [
-            {"dtype": r.type.dtype.name, "shape": list(r.type.shape)}
+            {"dtype": r.type.dtype.name, "shape": [planned(n, sizes) for n in r.type.shape]}
             for n, r in enumerate(unit.graph.results)
             if n not in unit.mutated.values()
         ],
-        "workspace": lowered.workspace,
-        "cost_ns": lowered.cost() * UNIT_NS,
-        "parallel": lowered.cost() * UNIT_NS >= PARALLEL_NS,
+        "workspace": planned(lowered.workspace, sizes),
+        "cost_ns": cost,
+        "cost_ns_each": [lowered.cost(name) * UNIT_NS - cost for name in sizes],
+        "parallel": cost >= PARALLEL_NS,
         "checked": lowered.checked,
         "kernels": [kernel.kind for kernel in lowered.kernels],
     }
-    plan.update(_steps_plan(lowered))
-    return image, plan
 
 
 def _steps_plan(lowered: Lowered) -> dict[str, Any]:
@@ -350,19 +383,27 @@ def _input_plan(
     request: Request, traced: Traced, layouts: Sequence[Shape | None]
 ) -> list[dict[str, Any]]:
     plan = []
+    sizes = [param.name for param in traced.params if param.source[0] == "size"]
     for number, (param, layout) in enumerate(zip(traced.params, layouts)):
         type_ = param.var.type
-        where, source = param.source
-        is_array = where == "captured" or request.kinds[source] in ("array", "tensor")
-        plan.append(
-            {
-                "kind": "array" if is_array else "scalar",
-                "dtype": type_.dtype.name,
-                "shape": list(type_.shape),
-                "strides": None if layout is None else list(layout),
-                "mutated": number in traced.mutated,
-                "low": param.low,
-                "high": param.high,
-            }
-        )
+        entry = {
+            "kind": _kind(request, *param.source),
+            "dtype": type_.dtype.name,
+            "shape": [planned(n, sizes) for n in type_.shape],
+            "strides": None if layout is None else list(layout),
+            "mutated": number in traced.mutated,
+            "low": param.low,
+            "high": param.high,
+        }
+        if entry["kind"] == "size":
+            entry["name"] = param.name
+        plan.append(entry)
     return plan
+
+
+def _kind(request: Request, where: str, source: Any) -> str:
+    """What a parameter is to the program: an array, a scalar, the size of an argument's axis."""
+    if where == "size":
+        return "size"
+    is_array = where == "captured" or request.kinds[source] in ("array", "tensor")
+    return "array" if is_array else "scalar"

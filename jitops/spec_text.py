@@ -13,12 +13,13 @@ __all__ = ["ACCEPTED", "parse_spec", "strided"]
 
 _NAME = r"[A-Za-z_]\w*"
 _KEYWORD = re.compile(rf"\s*({_NAME})\s*=(?!=)")
-_ARRAY = re.compile(rf"({_NAME})\[([\d,\s]*)\](?:@\[([-\d,\s]*)\])?")
+_ARRAY = re.compile(rf"({_NAME})\[([\w,\s*=]*)\](?:@\[([-\d,\s]*)\])?")
+_EXTENT = re.compile(r"\d+|\*|[a-z]\w*(=\d+)?")
 _NUMPY_SCALAR = re.compile(rf"({_NAME})\(\)")
 _WORD = re.compile(_NAME)
 _SCALARS: dict[str, object] = {"float": 1.0, "int": 1, "bool": True, "complex": 1j}
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-ACCEPTED = "float32[8,4], float, int, bool, complex, a JSON value, name=any of these"
+ACCEPTED = "float32[8,4], float32[*,4], float, int, bool, complex, a JSON value, name=any of these"
 
 
 def parse_spec(text: str, array: Callable[..., Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -119,10 +120,11 @@ class _Reader:
         return value
 
     def _array(self, found: re.Match[str]) -> Any:
-        shape, dtype, strides = _ints(found[2]), found[1], found[3]
+        dtype, strides = found[1], found[3]
         if dtype == "bfloat16":
             import ml_dtypes  # noqa: F401  # NumPy knows the name from then on
         try:
+            shape = _extents(found[2])
             return (
                 self.array(shape, dtype)
                 if strides is None
@@ -138,6 +140,14 @@ class _Reader:
             return np.dtype(name).type(1)
         except (TypeError, ValueError):
             raise self.fault("no such dtype") from None
+
+
+def _extents(text: str) -> tuple[Any, ...]:
+    """Sizes, and the names of those that are open."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(_EXTENT.fullmatch(part) for part in parts):
+        raise ValueError("a size is a number, * or a name")
+    return tuple(int(part) if part.isdigit() else part for part in parts)
 
 
 def _ints(text: str) -> tuple[int, ...]:

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "process": {"config", "runtime", "threads", "integrations"},
     "arguments": {"errors", "graph", "trace"},
     "control": {"errors", "graph", "trace"},
+    "variants": {"errors"},
     "manifest": {"errors"},
     "check": {"errors", "graph", "arguments", "spec_text", "_native"},
     "pipeline": {"errors", "graph", "trace", "cache", "runtime", "unit", "check", "_native"}
@@ -50,7 +51,7 @@ A_CALLS_ROOMS = ("graph", "trace", "lower", "schedule", "pipeline")
 # Imported by every program that uses an op: nothing but NumPy and the standard library at the top.
 HIT_PATH = (
     "errors", "config", "log", "graph", "trace", "runtime", "process", "arguments", "pipeline",
-    "control", "manifest", "api", "__init__", "ranks", "unit", "host",
+    "control", "manifest", "variants", "api", "__init__", "ranks", "unit", "host",
 )  # fmt: skip
 HIT_PATH_OF_CACHE = {
     PACKAGE / "cache" / f"{name}.py"

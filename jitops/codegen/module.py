@@ -10,7 +10,7 @@ function.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tvm import tirx
@@ -19,7 +19,7 @@ from tvm.tirx import stmt as st
 
 from jitops.codegen.target import converts_halves
 from jitops.lower.frame import Frame, Scope, Slot
-from jitops.lower.index import int64
+from jitops.lower.index import SizeVariable, int64, is_open
 from jitops.lower.scalar import buffer
 from jitops.lower.steps import Branch, For, Turn, While, segments
 
@@ -41,13 +41,19 @@ def entry_name(segment: int) -> str:
     return f"{ENTRY}_{segment}" if segment else ENTRY
 
 
-def build_module(steps: Sequence[Any], arguments: int, target: Any) -> IRModule:
+def build_module(
+    steps: Sequence[Any],
+    arguments: int,
+    target: Any,
+    sizes: Mapping[SizeVariable, int] | None = None,
+) -> IRModule:
     """The module of all kernels; ``arguments`` counts the entry's buffers before the workspace.
 
     steps: (frame, scope) of scheduled kernels, control flow around them, and host steps.
+    sizes: the position of the argument that holds each open size; kernels get their values.
     """
     parts = segments(steps)
-    module = _Module(arguments, target, sum(map(_count, parts)))
+    module = _Module(arguments, target, sum(map(_count, parts)), sizes or {})
     for number, segment in enumerate(parts):
         module.build(segment, entry_name(number))
     return IRModule(module.functions)
@@ -66,7 +72,10 @@ class _Module:
     and an entry calls pieces of itself: code generation takes longer for each call in a function.
     """
 
-    def __init__(self, arguments: int, target: Any, count: int) -> None:
+    def __init__(
+        self, arguments: int, target: Any, count: int, sizes: Mapping[SizeVariable, int]
+    ) -> None:
+        self.sizes = sizes
         self.target = target
         self.arguments = arguments
         self.alone = count == 1
@@ -78,7 +87,7 @@ class _Module:
         """Begin a function that gets the entry's buffers."""
         self.called = False
         self.entry = Scope()
-        self.names = _EntryPointers(self.arguments, self.entry)
+        self.names = _EntryPointers(self.arguments, self.entry, self.sizes)
 
     def close(self, symbol: str) -> None:
         self.functions[GlobalVar(symbol)] = self.names.function(symbol, self.target)
@@ -120,17 +129,18 @@ class _Module:
         source, slots = frame.original or (frame, {slot: slot for slot in frame.buffers})
         if source not in self.made:
             self._define(source, code)
-        pointers = [
+        given = [
             self.names.pointer(slots[slot], pointer.ty, frame.shifts.get(slots[slot], 0))
             for slot, (pointer, _) in source.buffers.items()
         ]
+        given += self.names.sizes.values()
         kernel = self.made[source]
         if self.apart:
-            call = tirx.call_extern(_RETURN, kernel.name_hint, *pointers)
+            call = tirx.call_extern(_RETURN, kernel.name_hint, *given)
         else:
             if scope is not self.entry or self.called:
                 self._barrier(scope)
-            call = Call(kernel, pointers, ret_ty=PrimType(_RETURN))
+            call = Call(kernel, given, ret_ty=PrimType(_RETURN))
         self.called = True
         scope.emit(st.Evaluate(call))
 
@@ -140,7 +150,9 @@ class _Module:
         if self.apart and len(self.made) == 1:
             for stmt in _without_conversions(self.target):
                 code.emit(stmt)
-        self.functions[kernel] = _kernel_function(frame, code, _attrs(self.target, **symbol))
+        variables = [size.expr for size in self.sizes]
+        attrs = _attrs(self.target, **symbol)
+        self.functions[kernel] = _kernel_function(frame, code, variables, attrs)
 
     def _barrier(self, scope: Scope) -> None:
         scope.emit(_memory_barrier(self.names.scratch()))
@@ -246,29 +258,32 @@ def _memory_barrier(scratch: Any) -> Any:
     return st.Evaluate(move)
 
 
-def _kernel_function(frame: Frame, scope: Scope, attrs: Any) -> Any:
+def _kernel_function(frame: Frame, scope: Scope, sizes: Sequence[Any], attrs: Any) -> Any:
     pointers = [pointer for pointer, _ in frame.buffers.values()]
     declared = [st.DeclBuffer(buffer, data=pointer) for pointer, buffer in frame.buffers.values()]
     body = st.SeqStmt([*declared, *scope.stmts, _return()])
-    return tirx.PrimFunc(pointers, body, PrimType(_RETURN), attrs)
+    return tirx.PrimFunc([*pointers, *sizes], body, PrimType(_RETURN), attrs)
 
 
 class _EntryPointers:
     """The entry's code that turns a slot into a pointer."""
 
-    def __init__(self, arguments: int, scope: Scope) -> None:
+    def __init__(self, arguments: int, scope: Scope, sizes: Mapping[SizeVariable, int]) -> None:
         self.scope = scope
         self.array = tirx.Var("buffers", PointerType(PrimType("uint64")))
         self.table = buffer(arguments + 1, "uint64", "table", data=self.array, data_alignment=8)
         self.workspace = arguments
         self.addresses: dict[int, Any] = {}
         self.turns: dict[Turn, Any] = {}  # the present index of each loop
+        self.sizes = {symbol: self._size(position) for symbol, position in sizes.items()}
 
     def inline(self, frame: Frame, code: Scope) -> None:
         """An only kernel, within the entry itself: LLVM has one function less to optimise."""
         for slot, (pointer, declared) in frame.buffers.items():
             self.scope.emit(st.Bind(pointer, self.pointer(slot, pointer.ty)))
             self.scope.emit(st.DeclBuffer(declared, data=pointer))
+        for symbol, value in self.sizes.items():
+            self.scope.emit(st.Bind(symbol.expr, value))
         for stmt in code.stmts:
             self.scope.emit(stmt)
 
@@ -287,9 +302,19 @@ class _EntryPointers:
             offset = tirx.Mul(self.turns[turn], int64(step))
             return tirx.Add(self._place(base), tirx.Cast("uint64", offset))
         address = self._address(where if kind == "argument" else self.workspace)
-        if kind == "workspace" and where:
+        if is_open(where):
+            offset = where.at(lambda symbol: self.sizes[symbol])  # type: ignore[index]
+            address = address + tirx.Cast("uint64", offset)
+        elif kind == "workspace" and where:
             address = address + tirx.IntImm("uint64", where)
         return address
+
+    def _size(self, position: int) -> Any:
+        pointer = tirx.Var("size", PointerType(PrimType("int64")))
+        self.scope.emit(st.Bind(pointer, tirx.reinterpret(pointer.ty, self._address(position))))
+        element = buffer(1, "int64", "size", data=pointer, data_alignment=8)
+        self.scope.emit(st.DeclBuffer(element, data=pointer))
+        return self.scope.let(tirx.BufferLoad(element, [int64(0)]), "size")
 
     def scratch(self) -> Any:
         """The head of the workspace, which no value lives in (`jitops.lower.memory`)."""

@@ -8,11 +8,12 @@ part of the cache key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from jitops.graph.sizes import Size, is_open
 from jitops.graph.types import ArrayType
 
 
@@ -102,6 +103,34 @@ def live(graph: Graph) -> Graph:
     return Graph(graph.params, kept[::-1], graph.results)
 
 
+def with_sizes(graph: Graph, replace: Callable[[Size], Any]) -> Graph:
+    """The graph with `replace` applied to every size that is not known yet; fresh variables."""
+    renamed: dict[Var, Var] = {}
+
+    def put(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(put, value))
+        if isinstance(value, Graph):
+            return with_sizes(value, replace)
+        return replace(value) if is_open(value) else value
+
+    def define(variables: Iterable[Var]) -> list[Var]:
+        for var in variables:
+            renamed[var] = Var(var.type.with_shape(put(var.type.shape)))
+        return [renamed[var] for var in variables]
+
+    def use(atom: Atom) -> Atom:
+        return renamed[atom] if isinstance(atom, Var) else atom
+
+    params = define(graph.params)
+    eqns = []
+    for eqn in graph.eqns:
+        inputs = [use(atom) for atom in eqn.inputs]
+        attrs = {name: put(value) for name, value in eqn.attrs.items()}
+        eqns.append(Eqn(eqn.op, inputs, define(eqn.outputs), attrs))
+    return Graph(params, eqns, [use(atom) for atom in graph.results])
+
+
 def _lines(graph: Graph, indent: str = "") -> list[str]:
     names: dict[Var, str] = {}
 
@@ -130,7 +159,7 @@ def _attr(value: Any, indent: str) -> str:
         return "\n".join(_lines(value, indent)).lstrip()
     if isinstance(value, tuple):
         return f"({','.join(_attr(v, indent) for v in value)})"
-    return str(value)
+    return repr(value) if is_open(value) else str(value)
 
 
 def _number(value: np.generic) -> str:

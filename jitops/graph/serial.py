@@ -1,12 +1,14 @@
 """A graph as JSON, for another process: nothing in it is code, and reading verifies it.
 
-    {"params": ["float32[8]", ...],
+    {"sizes": {"n": [low, high], ...},
+     "params": ["float32[8]", "float32[n,8]", ...],
      "eqns": [[op, [operand, ...], ["float32[8]", ...], {attribute: value, ...}], ...],
      "results": [operand, ...]}
 
-An operand is the number of a value, in the order of definition (parameters first), or a literal
-{"dtype": name, "bytes": hexadecimal}. An attribute is an int, a bool, a string, null, a list (a
-tuple in the graph), or {"graph": ...}.
+`sizes` are those known only when the op runs, each with its range. An operand is the number of a
+value, in the order of definition (parameters first), or a literal {"dtype": name, "bytes":
+hexadecimal}. An attribute is an int, a bool, a string, null, a list (a
+tuple in the graph), {"size": "2n+1"}, or {"graph": ...}.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from jitops.errors import GraphError
+from jitops.graph.dynamic import variables
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
+from jitops.graph.sizes import Symbol, is_open, read_extent, symbols_in, text_of
 from jitops.graph.types import ArrayType
 from jitops.graph.verify import verify
 
@@ -36,7 +40,9 @@ def to_json(graph: Graph) -> dict[str, Any]:
     def use(atom: Atom) -> Any:
         return _literal(atom) if isinstance(atom, Literal) else numbers[atom]
 
+    symbols = symbols_in(var.type.shape for var in variables(graph))
     return {
+        "sizes": {symbol.name: [symbol.low, symbol.high] for symbol in symbols},
         "params": define(graph.params),
         "eqns": [
             [e.op, list(map(use, e.inputs)), define(e.outputs), _attrs(e.attrs)] for e in graph.eqns
@@ -55,11 +61,13 @@ def from_json(data: Any) -> Graph:
         raise GraphError("this is not the JSON of a graph", found=repr(error)) from error
 
 
-def _graph(data: Mapping[str, Any]) -> Graph:
+def _graph(data: Mapping[str, Any], symbols: Mapping[str, Symbol] | None = None) -> Graph:
     values: list[Var] = []
+    if symbols is None:
+        symbols = {name: Symbol(name, *ends) for name, ends in data["sizes"].items()}
 
     def define(types: Sequence[str]) -> list[Var]:
-        variables = [Var(_type(text)) for text in types]
+        variables = [Var(_type(text, symbols)) for text in types]
         values.extend(variables)
         return variables
 
@@ -74,15 +82,16 @@ def _graph(data: Mapping[str, Any]) -> Graph:
     eqns = []
     for op, inputs, outputs, attrs in data["eqns"]:
         operands = [use(operand) for operand in inputs]  # before the outputs are defined
-        eqns.append(Eqn(op, operands, define(outputs), _read_attrs(attrs)))
+        eqns.append(Eqn(op, operands, define(outputs), _read_attrs(attrs, symbols)))
     return Graph(params, eqns, [use(operand) for operand in data["results"]])
 
 
-def _type(text: str) -> ArrayType:
+def _type(text: str, symbols: Mapping[str, Symbol]) -> ArrayType:
     name, bracket, rest = text.partition("[")
     if not bracket or not rest.endswith("]"):
         raise GraphError("not an array type", found=repr(text), accepted="float32[3,4]")
-    return ArrayType((int(n) for n in rest[:-1].split(",") if n), _dtype(name))
+    extents = [int(n) if n.isdigit() else n for n in rest[:-1].split(",") if n]
+    return ArrayType((read_extent(n, symbols) for n in extents), _dtype(name))
 
 
 def _dtype(name: str) -> np.dtype[Any]:
@@ -113,6 +122,8 @@ def _attr(value: Any) -> Any:
         return {"graph": to_json(value)}
     if isinstance(value, tuple):
         return [_attr(item) for item in value]
+    if is_open(value):
+        return {"size": text_of(value)}
     if isinstance(value, np.integer):
         return int(value)
     if value is None or isinstance(value, (bool, int, str)):
@@ -120,11 +131,12 @@ def _attr(value: Any) -> Any:
     raise GraphError("an attribute has no JSON form", found=repr(value))
 
 
-def _read_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _read_attr(value) for name, value in attrs.items()}
+def _read_attrs(attrs: Mapping[str, Any], symbols: Mapping[str, Symbol]) -> dict[str, Any]:
+    def read(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "size" in value:
+                return read_extent(value["size"], symbols)
+            return _graph(value["graph"], symbols)
+        return tuple(map(read, value)) if isinstance(value, list) else value
 
-
-def _read_attr(value: Any) -> Any:
-    if isinstance(value, dict):
-        return _graph(value["graph"])
-    return tuple(map(_read_attr, value)) if isinstance(value, list) else value
+    return {name: read(value) for name, value in attrs.items()}

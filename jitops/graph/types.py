@@ -7,7 +7,25 @@ from typing import Any
 
 import numpy as np
 
-Shape = tuple[int, ...]
+from jitops.graph.sizes import is_open
+
+Shape = tuple[int, ...]  # a traced shape may hold a `Size` for an int
+
+
+SAMPLE = 1024
+
+
+def same_shape(a: Shape, b: Shape) -> bool:
+    """Equality that asks for the number of axes first: asking for an open size narrows it."""
+    return len(a) == len(b) and a == b
+
+
+def _extents(extents: Iterable[Any]) -> Shape:
+    shape = tuple(extents)
+    for n in shape:
+        if type(n) is not int:
+            return tuple(n if is_open(n) else int(n) for n in shape)  # type: ignore[misc]
+    return shape
 
 
 class ArrayType:
@@ -22,7 +40,7 @@ class ArrayType:
     dtype: np.dtype[Any]
 
     def __init__(self, shape: Iterable[int], dtype: Any) -> None:
-        self.shape = tuple(map(int, shape))
+        self.shape = _extents(shape)
         self.dtype = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
 
     @property
@@ -56,7 +74,7 @@ class ArrayType:
         return hash((self.shape, self.dtype.name))
 
     def __str__(self) -> str:
-        return f"{self.dtype.name}[{','.join(map(str, self.shape))}]"
+        return f"{self.dtype.name}[{','.join(map(repr, self.shape))}]"
 
     __repr__ = __str__
 
@@ -64,19 +82,22 @@ class ArrayType:
 class Spec:
     """Stands for an array argument that is not there yet: a shape and a dtype.
 
-    shape: sizes of the axes; an int for one axis.
+    shape: sizes of the axes; an int for one axis. A text such as "n" or "*" stands for an axis
+        whose size stays open (`open`); "n=300" also says for which size to trace.
     dtype: anything that `numpy.dtype` accepts.
     """
 
-    __slots__ = ("shape", "dtype")
+    __slots__ = ("dtype", "open", "shape")
 
     __jitops_spec__ = True  # how the native dispatcher tells it from a static argument
 
     shape: Shape
     dtype: np.dtype[Any]
 
-    def __init__(self, shape: int | Iterable[int], dtype: Any = "float64") -> None:
-        self.shape = (shape,) if isinstance(shape, int) else tuple(map(int, shape))
+    def __init__(self, shape: int | str | Iterable[int | str], dtype: Any = "float64") -> None:
+        extents = (shape,) if isinstance(shape, (int, str)) else tuple(shape)
+        self.shape = tuple(map(_sample, extents))
+        self.open = tuple(axis for axis, n in enumerate(extents) if isinstance(n, str))
         self.dtype = np.dtype(dtype)
 
     @property
@@ -86,13 +107,21 @@ class Spec:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Spec):
             return NotImplemented
-        return self.shape == other.shape and self.dtype == other.dtype
+        return (self.shape, self.open, self.dtype) == (other.shape, other.open, other.dtype)
 
     def __hash__(self) -> int:
         return hash((self.shape, self.dtype.name))
 
     def __repr__(self) -> str:
         return f"spec({self.dtype.name}[{','.join(map(str, self.shape))}])"
+
+
+def _sample(extent: int | str) -> int:
+    """The size to trace for: of an open axis one that depends on its name only."""
+    if not isinstance(extent, str):
+        return int(extent)
+    name, equals, size = extent.partition("=")
+    return int(size) if equals else SAMPLE + sum(map(ord, name))
 
 
 def strides_of(shape: Shape, itemsize: int = 1) -> Shape:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitops.graph.graph import Atom, Eqn, Literal, Var
+from jitops.graph.sizes import typical
 from jitops.graph.types import Shape, strides_of
 from jitops.lower.frame import Frame, Scope
 from jitops.lower.index import Affine, Index, flatten, unflatten
@@ -37,7 +38,7 @@ def panel_form(eqn: Eqn, builder: Any, vector_bits: int) -> Atom | None:
     dtype = x.type.dtype.name
     if dtype not in ("float32", "float64") or vector_bits not in TILES:
         return None
-    if rows < LEAST_ROWS or columns < LEAST_COLUMNS or depth < LEAST_DEPTH:
+    if typical(rows) < LEAST_ROWS or columns < LEAST_COLUMNS or depth < LEAST_DEPTH:
         return None
     width = panel_width(dtype, vector_bits)
     panels = -(-columns // width)

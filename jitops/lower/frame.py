@@ -16,6 +16,7 @@ from tvm.tirx import stmt as st
 
 from jitops.graph.graph import Atom, Eqn, Literal, Var
 from jitops.graph.ops import PRIMITIVES
+from jitops.graph.sizes import most
 from jitops.graph.types import ArrayType, Shape, strides_of
 from jitops.lower import scalar as sc
 from jitops.lower.complex_pairs import Pair, is_complex, lower_complex, part_dtype
@@ -212,7 +213,7 @@ class Frame:
             dtype = slot.type.dtype.name
             stored = _STORED_AS.get(dtype, dtype)
             pointer = tirx.Var(f"p{len(self.buffers)}", PointerType(PrimType(stored)))
-            extent = max(slot.type.size, 1) * (2 if is_complex(dtype) else 1)
+            extent = max(most(slot.type.size), 1) * (2 if is_complex(dtype) else 1)
             align = sc.bits_of(stored) // 8
             name = f"b{len(self.buffers)}"
             buffer = sc.buffer(extent, stored, name, data=pointer, data_alignment=align)

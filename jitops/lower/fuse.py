@@ -13,6 +13,7 @@ from typing import Any
 
 from jitops.graph.graph import Atom, Eqn, Graph, Var
 from jitops.graph.ops import PRIMITIVES
+from jitops.graph.sizes import typical
 from jitops.graph.types import Shape, strides_of
 from jitops.lower.cost import CHEAP, weight
 from jitops.lower.index import Index, domain_index, flatten, key_of
@@ -74,7 +75,7 @@ class RowGroup(Group):
             total *= extent
             rows *= 1 if axis in self.axes else extent
         inner_reduced = not self.domain or len(self.domain) - 1 in self.axes
-        return inner_reduced and (rows >= MIN_ROWS or total <= SMALL)
+        return inner_reduced and (typical(rows) >= MIN_ROWS or typical(total) <= SMALL)
 
 
 class RootGroup(Group):
@@ -296,11 +297,12 @@ def _is_reduce(eqn: Eqn) -> bool:
 def _repeats(eqn: Eqn) -> bool:
     """Whether an element of the operand is needed many times, and not just along the inner loop."""
     if eqn.op == "take":
-        return eqn.output.type.size > eqn.inputs[0].type.size
+        return typical(eqn.output.type.size) > typical(eqn.inputs[0].type.size)
     if eqn.op != "broadcast":
         return False
     (x,) = eqn.inputs
-    return x.type.ndim > 0 and x.type.shape[-1] > 1 and eqn.output.type.size > x.type.size
+    larger = typical(eqn.output.type.size) > typical(x.type.size)
+    return x.type.ndim > 0 and x.type.shape[-1] > 1 and larger
 
 
 def _inline_costs(graph: Graph) -> dict[Var, int]:

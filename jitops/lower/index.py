@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from tvm import tirx
 
+from jitops.graph.sizes import Extent, Size, Symbol, most
+from jitops.graph.sizes import is_open as is_open  # for the scheduler too, which knows no graph
+from jitops.graph.sizes import typical as typical
 from jitops.graph.types import Shape, strides_of
 from jitops.lower.scalar import Body, Expr
 
@@ -27,13 +30,35 @@ class Atom:
         self.high = high
 
 
-def loop_variable(name: str, extent: int) -> Atom:
+class SizeVariable(Symbol):
+    """An open size, or a value computed from one, as the TIR variable that holds it."""
+
+    __slots__ = ("expr",)
+
+    def __init__(self, name: str, low: int, high: int, expr: Expr = None) -> None:
+        super().__init__(name, low, high)
+        self.expr = tirx.Var(name, "int64") if expr is None else expr
+
+
+def loop_variable(name: str, extent: Extent) -> Atom:
     """An int64 loop variable over ``[0, extent)``."""
-    return Atom(tirx.Var(name, "int64"), 0, max(extent - 1, 0))
+    return Atom(tirx.Var(name, "int64"), 0, max(most(extent) - 1, 0))
 
 
-def int64(value: int) -> Expr:
+def int64(value: Extent) -> Expr:
+    if is_open(value):
+        return value.at(lambda symbol: symbol.expr)  # type: ignore[attr-defined]
     return tirx.IntImm("int64", value)
+
+
+def ceil_div(extent: Extent, divisor: int, body: Body) -> Extent:
+    """``ceil(extent / divisor)``; of an open extent, a size of its own."""
+    if not is_open(extent):
+        return -(-extent // divisor)
+    parts = int64(extent + (divisor - 1))
+    low, high = extent.range()
+    expr = body.let(tirx.Div(parts, int64(divisor)), "parts")
+    return Size({SizeVariable("parts", -(-low // divisor), -(-high // divisor), expr): 1}, 0)
 
 
 class Affine:

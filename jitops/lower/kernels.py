@@ -7,13 +7,15 @@ step into a scope.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
 
 from jitops.graph.graph import Atom, Eqn, Var
 from jitops.graph.ops import JOINS
+from jitops.graph.sizes import Symbol, is_open, most
 from jitops.graph.types import Shape
 from jitops.lower import scalar as sc
 from jitops.lower.complex_pairs import RULES as COMPLEX_RULES
@@ -55,9 +57,10 @@ class Kernel:
     domain: Shape
     work: float  # cost units for one element of the domain
 
-    def cost(self) -> float:
-        """Cost units of the whole kernel."""
-        return self.work * int(np.prod(self.domain, dtype=np.int64, initial=1))
+    def cost(self, value: Callable[[Symbol], int]) -> float:
+        """Cost units of the whole kernel, for these values of the open sizes."""
+        elements = prod(self.domain)
+        return self.work * (elements.at(value) if is_open(elements) else elements)
 
 
 class MapKernel(Kernel):
@@ -192,7 +195,7 @@ class FirstStage(FoldStage):
 
     def __init__(self, kernel: RowKernel, extreme: Var, var: Var, atom: Atom, axis: int) -> None:
         # Positions in 32 bits, where they fit, are compared twice as many at a time.
-        self.counts = "int32" if kernel.domain[axis] < 2**31 else "int64"
+        self.counts = "int32" if most(kernel.domain[axis]) < 2**31 else "int64"
         super().__init__(kernel, Fold("minimum", self.counts, explicit_lanes=True), var, atom)
         self.extreme = extreme
         self.axis = axis

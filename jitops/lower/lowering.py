@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from jitops.graph.graph import Atom, Eqn, Graph, Var
+from jitops.graph.dynamic import variables
+from jitops.graph.graph import Atom, Eqn, Graph, Var, with_sizes
+from jitops.graph.sizes import Extent, Size, affine, symbols_in
 from jitops.graph.types import Shape
 from jitops.lower.checks import with_checks
 from jitops.lower.contractions import DotKernel
 from jitops.lower.frame import Frame, Slot, Without
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
 from jitops.lower.hosts import HostStep, own_operands
+from jitops.lower.index import SizeVariable
 from jitops.lower.kernels import Kernel, MapKernel, Store, row_kernel
 from jitops.lower.memory import Memory, Piece, place
 from jitops.lower.region import Region, copy
@@ -27,15 +30,22 @@ class Lowered:
 
     ``steps``: kernels, control flow around kernels, and host steps (`jitops.lower.steps`).
     ``arguments``: how many the entry takes. ``checked``: byte `memory.OUTCOME` of the workspace is
-    1 after a call with an index out of bounds.
+    1 after a call with an index out of bounds. ``sizes``: of each open size, the position of the
+    argument that holds it.
     """
 
-    __slots__ = ("arguments", "checked", "steps", "workspace")
+    __slots__ = ("arguments", "checked", "sizes", "steps", "workspace")
 
     def __init__(
-        self, steps: Sequence[Step], workspace: int, arguments: int, checked: bool = False
+        self,
+        steps: Sequence[Step],
+        workspace: Extent,
+        arguments: int,
+        checked: bool = False,
+        sizes: Mapping[SizeVariable, int] | None = None,
     ) -> None:
         self.checked = checked
+        self.sizes = sizes or {}
         self.steps = tuple(steps)
         self.workspace = workspace
         self.arguments = arguments
@@ -45,9 +55,9 @@ class Lowered:
         """All kernels, those of bodies once."""
         return tuple(kernels(self.steps))
 
-    def cost(self) -> float:
-        """Cost units of one call."""
-        return cost(self.steps)
+    def cost(self, name: str = "") -> float:
+        """Cost units of one call where the open size of this name is 1 and the others are 0."""
+        return cost(self.steps, lambda symbol: int(symbol.name == name))
 
 
 def lower(
@@ -55,13 +65,16 @@ def lower(
     strides: Sequence[Shape | None],
     written: Mapping[int, int],
     vector_bits: int = 256,
+    sizes: Mapping[str, int] | None = None,
 ) -> Lowered:
     """Kernels for a graph.
 
     ``strides``: each parameter's element strides, None for C order. ``written``: parameter position
     to the position of the result that replaces its contents; the other results are fresh outputs,
     in order. ``vector_bits``: the width of the target's vector registers.
+    ``sizes``: the name of each open size to the position of the parameter that holds it.
     """
+    graph, opened = with_variables(graph, sizes or {})
     graph, checked = with_checks(graph, first=bool(written))
     graph = own_operands(own_results(simplify(graph, vector_bits)))
     outcome = graph.results[-1] if checked else None
@@ -73,7 +86,22 @@ def lower(
     lowering = Lowering(vector_bits)
     steps = lowering.steps(graph, given, written, outcome)  # type: ignore[arg-type]
     share(tuple(kernels(steps)))
-    return Lowered(steps, lowering.workspace, len(given), checked)
+    return Lowered(steps, lowering.workspace, len(given), checked, opened)
+
+
+def with_variables(
+    graph: Graph, sizes: Mapping[str, int]
+) -> tuple[Graph, dict[SizeVariable, int]]:
+    """The graph with a TIR variable behind each open size, and the positions they are given at."""
+    if not sizes:
+        return graph, {}
+    found = symbols_in(var.type.shape for var in variables(graph))
+    made = {s: SizeVariable(s.name, s.low, s.high) for s in found}
+
+    def replace(size: Size) -> Extent:
+        return affine({made[s]: c for s, c in size.terms.items()}, size.const)
+
+    return with_sizes(graph, replace), {made[s]: sizes[s.name] for s in found}
 
 
 class Lowering:
@@ -81,7 +109,7 @@ class Lowering:
 
     def __init__(self, vector_bits: int) -> None:
         self.vector_bits = vector_bits
-        self.workspace = 0
+        self.workspace: Extent = 0
 
     def steps(
         self,

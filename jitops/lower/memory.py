@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Var
+from jitops.graph.sizes import Extent, divisible, is_open
 from jitops.lower.frame import Slot
 from jitops.lower.fuse import IN_PLACE, Group, MapGroup, RootGroup, RowGroup
 from jitops.lower.index import domain_index, key_of
@@ -31,7 +32,7 @@ class Memory:
         self.in_place: set[Var] = set()  # updates that write into their base
         self.copies: list[tuple[Var, Var]] = []
         self.needed: set[Var] = set()  # results, and what some kernel reads from memory
-        self.workspace = 0
+        self.workspace: Extent = 0
         self.taken: list[tuple[int, int, int, int]] = []  # offset, end, first and last group
 
     def busy(self, group: int) -> list[Piece]:
@@ -232,6 +233,9 @@ class _Placer:
         for new, _ in self.memory.copies:
             if self.root(new) in lifetimes:
                 lifetimes[self.root(new)][1] = len(self.groups)
+        opened = {v: span for v, span in lifetimes.items() if is_open(v.type.nbytes)}
+        for var in opened:
+            del lifetimes[var]
         end_of_time = len(self.groups)
         taken = [(*piece, end_of_time) for piece in self.busy]  # offset, end, last group
         if self._several_kernels():
@@ -246,8 +250,28 @@ class _Placer:
             self.memory.taken.append((offset, offset + size, first, last))
             self.memory.slots[var] = Slot(var.type, ("workspace", offset))
             self.memory.workspace = max(self.memory.workspace, offset + size)
+        self._open_workspace(opened)
         for var in self.stored:
             self.memory.slots.setdefault(var, self.memory.slots[self.root(var)])
+
+    def _open_workspace(self, lifetimes: Mapping[Var, Sequence[int]]) -> None:
+        """Behind what has a fixed size; memory is shared by slots of the same (open) size.
+
+        What keeps the next slot aligned comes first: whole cache lines, then the wide elements.
+        """
+
+        def order(var: Var) -> tuple[bool, int, int]:
+            size, width = var.type.nbytes, var.type.dtype.itemsize
+            return not divisible(size, ALIGNMENT), -width, lifetimes[var][0]
+
+        areas: list[tuple[Extent, int, Extent]] = []  # bytes, last group that needs it, offset
+        for var in sorted(lifetimes, key=order):
+            (first, last), size = lifetimes[var], var.type.nbytes
+            free = [n for n, area in enumerate(areas) if area[0] == size and area[1] < first]
+            offset = areas.pop(free[0])[2] if free else self.memory.workspace
+            areas.append((size, last, offset))
+            self.memory.slots[var] = Slot(var.type, ("workspace", offset))
+            self.memory.workspace = self.memory.workspace + (0 if free else size)
 
     def _several_kernels(self) -> bool:
         whole = (MapGroup, RowGroup)

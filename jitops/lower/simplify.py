@@ -14,6 +14,7 @@ import numpy as np
 from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import JOINS, PRIMITIVES
+from jitops.graph.sizes import typical
 from jitops.graph.types import ArrayType
 from jitops.lower.contractions import panel_form
 from jitops.lower.nested import nested
@@ -239,7 +240,7 @@ def _reduce(eqn: Eqn, builder: Builder) -> Atom | None:
     if not eqn.attrs["axes"]:
         return x if eqn.op != "argmax" else None
     rows = prod(eqn.output.type.shape)
-    if rows >= FEW_ROWS or x.type.size < LARGE:
+    if typical(rows) >= FEW_ROWS or typical(x.type.size) < LARGE:
         return None
     axes = eqn.attrs["axes"]
     axis = max(axes, key=lambda a: x.type.shape[a])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
+from jitops.graph.sizes import Symbol
 from jitops.graph.types import ArrayType
 from jitops.lower.cost import UNKNOWN_TRIPS
 from jitops.lower.frame import Slot
@@ -129,17 +130,17 @@ def segments(steps: Sequence[Any]) -> list[list[Any]]:
     return found
 
 
-def cost(steps: Sequence[Step]) -> float:
-    """Cost units of the steps; a guess where the number of trips is not known."""
-    return sum(map(_cost, steps))
+def cost(steps: Sequence[Step], value: Callable[[Symbol], int]) -> float:
+    """Cost units of the steps for these open sizes; a guess where the trips are not known."""
+    return sum(_cost(step, value) for step in steps)
 
 
-def _cost(step: Step) -> float:
+def _cost(step: Step, value: Callable[[Symbol], int]) -> float:
     if isinstance(step, Kernel):
-        return step.cost()
+        return step.cost(value)
     if isinstance(step, HostStep):
         return 0.0  # NumPy's own
     if isinstance(step, Branch):
-        return max(map(cost, step.parts()))
+        return max(cost(part, value) for part in step.parts())
     trips = step.count if isinstance(step, For) and isinstance(step.count, int) else UNKNOWN_TRIPS
-    return trips * cost(step.steps)
+    return trips * cost(step.steps, value)

@@ -132,7 +132,12 @@ bool parse_sources(PyObject* sequence, const ProgramSpec& program, BindingSpec* 
   for (size_t i = 0; i < n; ++i) {
     PyObject* item = PyTuple_GET_ITEM(items.get(), static_cast<Py_ssize_t>(i));
     Source& source = spec->sources[i];
-    if (PyLong_Check(item)) {
+    if (program.inputs[i].size) {
+      if (!PyArg_ParseTuple(item, "ii;the source of a size is (argument, axis)", &source.leaf,
+                            &source.axis)) {
+        return false;
+      }
+    } else if (PyLong_Check(item)) {
       if (!parse_index(item, 1u << 20, "argument", &source.leaf)) return false;
     } else if (PyArray_Check(item) && !program.inputs[i].scalar) {
       Py_INCREF(item);
@@ -161,9 +166,10 @@ bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyOb
       spec->result.kind == NodeKind::Out && !spec->result.scalar && program.outputs.size() == 1;
   spec->direct = spec->plain && program.mutated.empty() && program.inputs.size() <= kDirect &&
                  !program.parallel && !program.release_gil && program.workspace == 0 &&
-                 program.steps.empty();
+                 program.steps.empty() && program.open_workspace.empty();
   for (size_t i = 0; i < program.inputs.size(); ++i) {
-    if (program.inputs[i].scalar || spec->sources[i].captured != nullptr) spec->direct = false;
+    const bool array = !program.inputs[i].scalar && spec->sources[i].captured == nullptr;
+    if (!array && !program.inputs[i].size) spec->direct = false;
   }
   return true;
 }

@@ -61,7 +61,7 @@ PyObject* run_missed(Core& core, PyObject* args, PyObject* kwargs, PyObject* bou
     PyErr_Format(PyExc_RuntimeError, "op '%s': %s", core.op.c_str(), why.c_str());
     return nullptr;
   }
-  if (call.matchable && !core.table.insert(call, bound)) return nullptr;
+  if (call.matchable && !core.table.insert(call, bound, open_words(binding, call))) return nullptr;
   PyObject* result = nullptr;
   switch (run_binding(binding, call, core.threads, &result)) {
     case Outcome::Done: return result;
@@ -286,12 +286,13 @@ PyObject* dispatcher_insert(PyObject* object, PyObject* arguments) {
   }
   Call call;
   if (!Flattener(call, core->parameters, true).run(args, kwargs)) return nullptr;
+  const Binding& binding = *reinterpret_cast<Binding*>(bound);
   std::string why = "a misaligned, byte-swapped or foreign argument has no signature";
-  if (!call.matchable || !binding_fits(*reinterpret_cast<Binding*>(bound), call, &why)) {
+  if (!call.matchable || !binding_fits(binding, call, &why)) {
     PyErr_Format(PyExc_ValueError, "op '%s': %s", core->op.c_str(), why.c_str());
     return nullptr;
   }
-  if (!core->table.insert(call, bound)) return nullptr;
+  if (!core->table.insert(call, bound, open_words(binding, call))) return nullptr;
   Py_RETURN_NONE;
 }
 

@@ -15,14 +15,24 @@ struct Library {
 };
 extern PyTypeObject* g_library_type;
 
+// What an open size adds to an extent or a number of bytes: factor * size.
+struct OpenTerm {
+  uint32_t axis;
+  uint32_t size;  // counts the program's sizes
+  int64_t factor;
+};
+constexpr size_t kSizes = 8;  // open sizes of a program at most
+
 // One parameter of a kernel's entry.
 struct InputSpec {
   bool scalar = false;
+  bool size = false;  // the size of an argument's axis
   bool mutated = false;
   bool bounded = false;  // weak integers must lie in [lo, hi]
   bool strided = false;
   DType dtype = DType::Invalid;
   std::vector<int64_t> shape;
+  std::vector<OpenTerm> open;    // axes of unknown extent (0 in `shape`); in C order
   std::vector<int64_t> strides;  // bytes; 0 for axes of extent 1
   __int128 lo = 0, hi = 0;
   int64_t span_lo = 0, span_hi = 0;  // bytes touched, relative to the data pointer
@@ -33,6 +43,7 @@ struct OutputSpec {
   PyArray_Descr* descr =
       nullptr;  // borrowed from dtype_descr; null until asked for if ml_dtypes has the type
   std::vector<int64_t> shape;
+  std::vector<OpenTerm> open;    // what is added to the shape; in the axis of the largest stride
   std::vector<int64_t> steps;    // strides in elements
   std::vector<npy_intp> layout;  // shape, then strides as NumPy gives them to a fresh array
   int flags = 0;                 // NumPy's flags of a fresh array
@@ -65,6 +76,10 @@ struct ProgramSpec {
   std::vector<OutputSpec> outputs;
   std::vector<uint32_t> mutated;  // indices of mutated inputs
   size_t workspace = 0;
+  std::vector<OpenTerm> open_workspace;
+  std::vector<uint32_t> sizes;    // indices of the inputs that are sizes
+  double cost_ns = 0;             // without the sizes' part
+  std::vector<double> cost_each;  // ns, by size
   bool parallel = false;
   bool checked = false;  // byte kOutcome of the workspace tells whether an index was out of bounds
   bool release_gil = false;
@@ -81,6 +96,7 @@ extern PyTypeObject* g_program_type;
 // Where a program input comes from: a dynamic leaf of the call, or a captured array.
 struct Source {
   int leaf = -1;
+  int axis = -1;  // of the leaf, whose size is the input
   PyObject* captured = nullptr;  // owned by the binding; an exact ndarray
 };
 
@@ -103,7 +119,8 @@ struct BindingSpec {
   PyObject* objects = nullptr;   // a tuple, for host steps; owned
   std::vector<char> scalar_out;  // by output: every use of it is as a scalar
   bool plain = false;            // the result is output 0, an array
-  bool direct = false;           // plain, and every input is an array argument that is only read
+  bool direct = false;           // plain, and every input is an array argument that is only read,
+                                 // or the size of one
 };
 
 struct Binding {
@@ -120,6 +137,9 @@ extern PyTypeObject* g_dispatcher_type;
 
 // Whether the kernel may run on this call's arguments; `why` says why not.
 bool binding_fits(const Binding& binding, const Call& call, std::string* why);
+
+// The words of a call that may differ where this binding runs.
+std::vector<OpenWord> open_words(const Binding& binding, const Call& call);
 
 enum class Outcome { Done, Miss, Failed };
 
@@ -144,8 +164,10 @@ struct Result {
   void* data = nullptr;
 };
 bool plan_array(OutputSpec* output);  // fill `layout` and `flags`
-bool new_array(const OutputSpec& output, Result* result);
-bool new_tensor(const OutputSpec& output, const TypeFacts& kind, Result* result);
+// `sizes`: the values of the program's open sizes.
+bool new_array(const OutputSpec& output, const int64_t* sizes, Result* result);
+bool new_tensor(const OutputSpec& output, const TypeFacts& kind, const int64_t* sizes,
+                Result* result);
 PyObject* finish_tensor(const TypeFacts& kind, PyObject* example, PyObject* array);
 PyObject* new_scalar(const OutputSpec& output, void* data);
 bool prepare_results(PyObject* module);

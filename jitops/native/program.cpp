@@ -26,8 +26,33 @@ bool read_dims(PyObject* sequence, std::vector<int64_t>* out) {
   return true;
 }
 
-bool read_shape(PyObject* sequence, std::vector<int64_t>* out) {
-  if (!read_dims(sequence, out)) return false;
+// An extent or a number of bytes: an int, or (constant, (size, factor), ...).
+bool read_open(PyObject* item, uint32_t axis, int64_t* constant, std::vector<OpenTerm>* open) {
+  const bool closed = !PyTuple_Check(item);
+  *constant = PyLong_AsLongLong(closed ? item : PyTuple_GET_ITEM(item, 0));
+  if (*constant == -1 && PyErr_Occurred()) return false;
+  for (Py_ssize_t i = 1; !closed && i < PyTuple_GET_SIZE(item); ++i) {
+    unsigned size = 0;
+    long long factor = 0;
+    if (!PyArg_ParseTuple(PyTuple_GET_ITEM(item, i), "IL;a term is (size, factor)", &size, &factor))
+      return false;
+    if (size >= kSizes) return PyErr_SetString(PyExc_ValueError, "too many open sizes"), false;
+    open->push_back({axis, size, factor});
+  }
+  return true;
+}
+
+bool read_shape(PyObject* sequence, std::vector<int64_t>* out, std::vector<OpenTerm>* open) {
+  const Ref items(PySequence_Tuple(sequence));
+  if (!items) return false;
+  const Py_ssize_t n = PyTuple_GET_SIZE(items.get());
+  if (n > 64) return PyErr_SetString(PyExc_ValueError, "at most 64 axes"), false;
+  for (Py_ssize_t i = 0; i < n; ++i) {
+    out->push_back(0);
+    if (!read_open(PyTuple_GET_ITEM(items.get(), i), static_cast<uint32_t>(i), &out->back(), open))
+      return false;
+  }
+  if (!open->empty()) return true;
   __int128 size = 1;
   for (const int64_t extent : *out) {
     if (extent < 0) return PyErr_SetString(PyExc_ValueError, "negative extent in a shape"), false;
@@ -87,12 +112,12 @@ void settle(const std::vector<int64_t>& shape, std::vector<int64_t>* strides) {
 void measure(InputSpec* input) {
   const int64_t item = static_cast<int64_t>(dtype_size(input->dtype));
   std::vector<int64_t> dense = c_strides(input->shape, item);
-  const bool empty = std::find(input->shape.begin(), input->shape.end(), 0) != input->shape.end();
+  const bool empty = input->open.empty() && std::find(input->shape.begin(), input->shape.end(), 0) != input->shape.end();
   settle(input->shape, &dense);
   settle(input->shape, &input->strides);
   input->strided = !input->strides.empty() && !empty && input->strides != dense;
   if (!input->strided) input->strides = dense;
-  if (empty) return;
+  if (empty || !input->open.empty()) return;
   input->span_hi = item;
   for (size_t i = 0; i < input->shape.size(); ++i) {
     const int64_t reach = (input->shape[i] - 1) * input->strides[i];
@@ -113,7 +138,8 @@ bool read_input(PyObject* item, InputSpec* input) {
                         &kind, &dtype, &shape, &strides, &mutated, &lo, &hi)) {
     return false;
   }
-  input->scalar = std::strcmp(kind, "scalar") == 0;
+  input->size = std::strcmp(kind, "size") == 0;
+  input->scalar = input->size || std::strcmp(kind, "scalar") == 0;
   if (!input->scalar && std::strcmp(kind, "array") != 0) {
     PyErr_Format(PyExc_ValueError, "a program input is an 'array' or a 'scalar', found '%s'", kind);
     return false;
@@ -124,7 +150,7 @@ bool read_input(PyObject* item, InputSpec* input) {
   if (!read_bound(lo, -(__int128{1} << 64), &input->lo)) return false;
   if (!read_bound(hi, __int128{1} << 64, &input->hi)) return false;
   if (input->scalar) return true;
-  if (!read_shape(shape, &input->shape)) return false;
+  if (!read_shape(shape, &input->shape, &input->open)) return false;
   if (strides != Py_None && !read_dims(strides, &input->strides)) return false;
   if (strides != Py_None && input->strides.size() != input->shape.size()) {
     return PyErr_SetString(PyExc_ValueError, "a stride for each axis is needed"), false;
@@ -140,7 +166,8 @@ bool read_output(PyObject* item, OutputSpec* output) {
   }
   if (!PyArg_ParseTuple(item, "OO;a program output is (dtype, shape)", &dtype, &shape))
     return false;
-  if (!read_dtype(dtype, &output->dtype) || !read_shape(shape, &output->shape)) return false;
+  if (!read_dtype(dtype, &output->dtype) || !read_shape(shape, &output->shape, &output->open))
+    return false;
   output->bytes = dtype_size(output->dtype);
   for (const int64_t extent : output->shape) output->bytes *= static_cast<size_t>(extent);
   output->steps = c_strides(output->shape, 1);
@@ -158,15 +185,31 @@ bool read_all(PyObject* sequence, std::vector<T>* out, bool (*read)(PyObject*, T
   return true;
 }
 
-bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, Py_ssize_t workspace,
-          double cost_ns, unsigned long long symbol) {
+bool read_costs(PyObject* sequence, std::vector<double>* out) {
+  const Ref items(PySequence_Tuple(sequence));
+  for (Py_ssize_t i = 0; items && i < PyTuple_GET_SIZE(items.get()); ++i) {
+    out->push_back(PyFloat_AsDouble(PyTuple_GET_ITEM(items.get(), i)));
+  }
+  return !PyErr_Occurred();
+}
+
+bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, PyObject* space, double cost_ns,
+          PyObject* cost_each, unsigned long long symbol) {
+  int64_t workspace = 0;
   if (symbol == 0) return PyErr_SetString(PyExc_ValueError, "symbol is null"), false;
+  if (space != nullptr && !read_open(space, 0, &workspace, &spec->open_workspace)) return false;
+  if (cost_each != nullptr && !read_costs(cost_each, &spec->cost_each)) return false;
   if (workspace < 0) return PyErr_SetString(PyExc_ValueError, "workspace is negative"), false;
   if (!read_all(inputs, &spec->inputs, read_input)) return false;
   if (!read_all(outputs, &spec->outputs, read_output)) return false;
   for (uint32_t i = 0; i < spec->inputs.size(); ++i) {
     if (spec->inputs[i].mutated) spec->mutated.push_back(i);
+    if (spec->inputs[i].size) spec->sizes.push_back(i);
   }
+  if (spec->sizes.size() > kSizes || spec->cost_each.size() != spec->sizes.size()) {
+    return PyErr_SetString(PyExc_ValueError, "a cost for each of at most 8 sizes is needed"), false;
+  }
+  spec->cost_ns = cost_ns;
   spec->entry = reinterpret_cast<KernelEntry>(static_cast<uintptr_t>(symbol));
   spec->workspace = static_cast<size_t>(workspace);
   spec->release_gil = cost_ns >= kReleaseGilFrom;
@@ -176,16 +219,16 @@ bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, Py_ssize_t wor
 PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* const names[] = {"library", "symbol",   "inputs", "outputs", "workspace",
                                       "cost_ns", "parallel", "name",   "checked", "steps",
-                                      nullptr};
+                                      "cost_each", nullptr};
   PyObject *library, *symbol, *inputs, *outputs, *steps = nullptr;
-  Py_ssize_t workspace = 0;
+  PyObject *workspace = nullptr, *cost_each = nullptr;
   double cost_ns = 0;
   int parallel = 0;
   int checked = 0;
   const char* name = "kernel";
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|ndpspO", const_cast<char**>(names),
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|OdpspOO", const_cast<char**>(names),
                                    g_library_type, &library, &symbol, &inputs, &outputs, &workspace,
-                                   &cost_ns, &parallel, &name, &checked, &steps)) {
+                                   &cost_ns, &parallel, &name, &checked, &steps, &cost_each)) {
     return nullptr;
   }
   Ref found = PyUnicode_Check(symbol) ? Ref(PyObject_CallMethod(library, "symbol", "O", symbol))
@@ -201,7 +244,7 @@ PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   self->spec.parallel = parallel != 0;
   self->spec.checked = checked != 0;
   self->spec.name = name;
-  if (!fill(&self->spec, inputs, outputs, workspace, cost_ns, code) ||
+  if (!fill(&self->spec, inputs, outputs, workspace, cost_ns, cost_each, code) ||
       (steps != nullptr && !read_steps(steps, &self->spec))) {
     Py_DECREF(self);
     return nullptr;

@@ -50,6 +50,7 @@ bool plan_array(OutputSpec* output) {
   const int ndim = static_cast<int>(output->shape.size());
   static_assert(sizeof(npy_intp) == sizeof(int64_t), "64-bit platforms");
   output->layout.assign(output->shape.begin(), output->shape.end());
+  for (const OpenTerm& term : output->open) output->layout[term.axis] = 2;  // as any but 0 and 1
   Py_INCREF(output->descr);
   const Ref model(PyArray_NewFromDescr(&PyArray_Type, output->descr, ndim, output->layout.data(),
                                        nullptr, nowhere, NPY_ARRAY_CARRAY, nullptr));
@@ -58,7 +59,11 @@ bool plan_array(OutputSpec* output) {
   output->flags = PyArray_FLAGS(array) | NPY_ARRAY_OWNDATA;
   output->layout.insert(output->layout.end(), PyArray_STRIDES(array),
                         PyArray_STRIDES(array) + ndim);
-  if (output->bytes == 0) std::fill(output->layout.begin() + ndim, output->layout.end(), 0);
+  if (output->open.empty()) {
+    if (output->bytes == 0) std::fill(output->layout.begin() + ndim, output->layout.end(), 0);
+  } else {
+    std::copy(output->shape.begin(), output->shape.end(), output->layout.begin());
+  }
   return true;
 }
 
@@ -75,13 +80,27 @@ inline PyObject* raw_array() {
   return PyObject_Init(object, &PyArray_Type);
 }
 
+// The shape of this call's result; `bytes` as for the closed part, which must be set.
+inline bool open_shape(const OutputSpec& output, const int64_t* sizes, int64_t* shape,
+                       size_t* bytes) {
+  for (const OpenTerm& term : output.open) shape[term.axis] += term.factor * sizes[term.size];
+  const uint32_t axis = output.open[0].axis;
+  const __int128 total = static_cast<__int128>(output.steps[axis]) * shape[axis] *
+                         static_cast<int64_t>(dtype_size(output.dtype));
+  *bytes = static_cast<size_t>(total);
+  if (total >= 0 && total < __int128{1} << 62) return true;
+  PyErr_NoMemory();
+  return false;
+}
+
 // The array is put together here: PyArray_NewFromDescr checks again what the program fixed once. It
 // frees its data through the handler, and shape and strides with PyDimMem_FREE.
-bool new_array(const OutputSpec& output, Result* result) {
+bool new_array(const OutputSpec& output, const int64_t* sizes, Result* result) {
   if (__builtin_expect(output.descr == nullptr, 0)) {
     if (!plan_array(const_cast<OutputSpec*>(&output))) return false;
   }
   const size_t ndim = output.shape.size();
+  size_t bytes = output.bytes;
   PyObject* made = raw_array();
   if (made == nullptr) return false;
   auto* fields = reinterpret_cast<PyArrayObject_fields*>(made);
@@ -94,7 +113,10 @@ bool new_array(const OutputSpec& output, Result* result) {
     for (size_t i = 0; i < 2 * ndim; ++i) fields->dimensions[i] = output.layout[i];
   }
   fields->nd = static_cast<int>(ndim);
-  void* data = memory::allocate(output.bytes);
+  if (!output.open.empty() && !open_shape(output, sizes, fields->dimensions, &bytes)) {
+    return Py_DECREF(made), false;
+  }
+  void* data = memory::allocate(bytes);
   if (data == nullptr) return Py_DECREF(made), PyErr_NoMemory(), false;
   fields->data = static_cast<char*>(data);
   fields->flags = output.flags;
@@ -104,10 +126,11 @@ bool new_array(const OutputSpec& output, Result* result) {
   return true;
 }
 
-bool new_torch_tensor(const OutputSpec& output, const TorchAccess& torch, Result* result) {
-  void* data = memory::allocate(output.bytes);
+bool new_torch_tensor(const OutputSpec& output, const TorchAccess& torch, const int64_t* shape,
+                      size_t bytes, Result* result) {
+  void* data = memory::allocate(bytes);
   if (data == nullptr) return PyErr_NoMemory(), false;
-  PyObject* made = torch.make(data, static_cast<int64_t>(output.shape.size()), output.shape.data(),
+  PyObject* made = torch.make(data, static_cast<int64_t>(output.shape.size()), shape,
                               output.steps.data(), output.dtype);
   *result = {made, data};
   return made != nullptr;
@@ -116,17 +139,22 @@ bool new_torch_tensor(const OutputSpec& output, const TorchAccess& torch, Result
 // A tensor over our own memory, with its description in front of the data in one block: the
 // library's allocator and its way back through DLPack cost twice as much (torch 2.13: 0.9 against
 // 0.45 us).
-bool new_tensor(const OutputSpec& output, const TypeFacts& kind, Result* result) {
-  if (kind.api == nullptr) return new_array(output, result);  // finish_tensor converts it
-  if (kind.torch != nullptr) return new_torch_tensor(output, *kind.torch, result);
+bool new_tensor(const OutputSpec& output, const TypeFacts& kind, const int64_t* sizes,
+                Result* result) {
+  if (kind.api == nullptr) return new_array(output, sizes, result);  // finish_tensor converts it
   const size_t ndim = output.shape.size();
+  int64_t extents[64];
+  size_t bytes = output.bytes;
+  std::copy(output.shape.begin(), output.shape.end(), extents);
+  if (!output.open.empty() && !open_shape(output, sizes, extents, &bytes)) return false;
+  if (kind.torch != nullptr) return new_torch_tensor(output, *kind.torch, extents, bytes, result);
   const size_t described = sizeof(dl::ManagedTensorVersioned) + 2 * ndim * sizeof(int64_t);
   const size_t offset =
       (described + memory::kAlignment - 1) / memory::kAlignment * memory::kAlignment;
-  char* block = static_cast<char*>(memory::allocate(offset + output.bytes));
+  char* block = static_cast<char*>(memory::allocate(offset + bytes));
   if (block == nullptr) return PyErr_NoMemory(), false;
   auto* shape = reinterpret_cast<int64_t*>(block + sizeof(dl::ManagedTensorVersioned));
-  std::copy(output.shape.begin(), output.shape.end(), shape);
+  std::copy(extents, extents + ndim, shape);
   std::copy(output.steps.begin(), output.steps.end(), shape + ndim);
   auto* managed = reinterpret_cast<dl::ManagedTensorVersioned*>(block);
   *managed = {dl::kMajor,

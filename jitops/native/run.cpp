@@ -4,6 +4,7 @@
 #include "objects.h"
 #include "thread_pool.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -11,6 +12,38 @@ namespace jitops {
 namespace {
 
 constexpr size_t kSlot = 16;  // bytes of the widest scalar
+
+// What a call of a program with open sizes costs decides as for closed ones; jitops/lower/cost.py:
+// PARALLEL_NS, and program.cpp.
+constexpr double kParallelFrom = 24000.0, kReleaseFrom = 20000.0;  // ns
+
+// The word of a call that holds the size which a program input is.
+const uint64_t& size_word(const Source& source, const Call& call) {
+  return call.words[call.leaves[static_cast<size_t>(source.leaf)].word +
+                    static_cast<size_t>(source.axis)];
+}
+
+struct Sizes {
+  int64_t values[kSizes];
+  double cost = 0;
+
+  // binding: null for none.
+  Sizes(const Binding* binding, const Call& call) {
+    if (binding == nullptr) return;
+    const ProgramSpec& program = binding->program->spec;
+    cost = program.cost_ns;
+    for (size_t i = 0; i < program.sizes.size(); ++i) {
+      values[i] = static_cast<int64_t>(size_word(binding->spec.sources[program.sizes[i]], call));
+      cost += program.cost_each[i] * static_cast<double>(values[i]);
+    }
+  }
+};
+
+int64_t opened(const std::vector<OpenTerm>& terms, const int64_t* sizes) {
+  int64_t total = 0;
+  for (const OpenTerm& term : terms) total += term.factor * sizes[term.size];
+  return total;
+}
 
 // What one run needs besides the call; releases all of it.
 struct Frame {
@@ -63,7 +96,17 @@ bool captured_fits(const InputSpec& input, PyObject* object) {
   return true;
 }
 
-bool leaf_fits(const InputSpec& input, const Leaf& leaf, const Call& call) {
+// A size within the bounds, or the open extent of an array.
+bool size_fits(const InputSpec& input, const Source& source, const Call& call) {
+  if (static_cast<size_t>(source.leaf) >= call.leaves.size()) return false;
+  const Leaf& leaf = call.leaves[static_cast<size_t>(source.leaf)];
+  const bool array = leaf.kind == LeafKind::Array || leaf.kind == LeafKind::Tensor;
+  if (!array || source.axis < 0 || source.axis >= leaf.ndim) return false;
+  const __int128 size = size_word(source, call);
+  return size >= input.lo && size <= input.hi;
+}
+
+bool leaf_fits(const InputSpec& input, const Leaf& leaf, const Call& call, const int64_t* sizes) {
   if (input.scalar) {
     return leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor && leaf.fits();
   }
@@ -73,8 +116,12 @@ bool leaf_fits(const InputSpec& input, const Leaf& leaf, const Call& call) {
     return false;
   }
   const uint64_t* words = call.words.begin() + leaf.word;
+  for (const OpenTerm& term : input.open) {
+    if (static_cast<int64_t>(words[term.axis]) != sizes[term.size]) return false;
+  }
   for (size_t i = 0; i < input.shape.size(); ++i) {
-    if (words[i] != static_cast<uint64_t>(input.shape[i])) return false;
+    const bool is_open = !input.open.empty() && input.open[0].axis == i;
+    if (!is_open && words[i] != static_cast<uint64_t>(input.shape[i])) return false;
     if (leaf.strided() && words[leaf.ndim + i] != static_cast<uint64_t>(input.strides[i])) {
       return false;
     }
@@ -107,8 +154,13 @@ bool source_writable(const Source& source, const Call& call) {
 
 // A written input must be writable and share no memory with another input (bounds of the memory
 // touched decide).
-bool writes_allowed(const Binding& binding, const Call& call, void* const* buffers) {
+bool writes_allowed(const Binding& binding, const Call& call, void* const* buffers,
+                    const int64_t* sizes) {
   const ProgramSpec& program = binding.program->spec;
+  auto end = [sizes](const InputSpec& input) {
+    if (input.open.empty()) return input.span_hi;
+    return input.strides[input.open[0].axis] * opened(input.open, sizes);
+  };
   for (const uint32_t i : program.mutated) {
     const InputSpec& written = program.inputs[i];
     if (!source_writable(binding.spec.sources[i], call)) return false;
@@ -116,8 +168,8 @@ bool writes_allowed(const Binding& binding, const Call& call, void* const* buffe
     for (size_t j = 0; j < program.inputs.size(); ++j) {
       const InputSpec& other = program.inputs[j];
       const char* start = static_cast<const char*>(buffers[j]);
-      if (j != i && !other.scalar && start + other.span_lo < begin + written.span_hi &&
-          begin + written.span_lo < start + other.span_hi) {
+      if (j != i && !other.scalar && start + other.span_lo < begin + end(written) &&
+          begin + written.span_lo < start + end(other)) {
         return false;
       }
     }
@@ -125,7 +177,8 @@ bool writes_allowed(const Binding& binding, const Call& call, void* const* buffe
   return true;
 }
 
-Outcome gather_inputs(const Binding& binding, const Call& call, Frame* frame) {
+Outcome gather_inputs(const Binding& binding, const Call& call, const int64_t* sizes,
+                      Frame* frame) {
   const ProgramSpec& program = binding.program->spec;
   const size_t count = program.inputs.size();
   frame->buffers.reserve(count + program.outputs.size() + 1);
@@ -142,14 +195,19 @@ Outcome gather_inputs(const Binding& binding, const Call& call, Frame* frame) {
       frame->buffers.push_reserved(leaf.data);
       continue;
     }
+    if (input.size) {
+      frame->buffers.push_reserved(const_cast<uint64_t*>(&size_word(source, call)));
+      continue;
+    }
     void* slot = frame->scalar_slot(i, count);
     const Outcome stored = store_scalar(input, leaf, slot);
     if (stored != Outcome::Done) return stored;
     frame->buffers.push_reserved(slot);
   }
   const bool writes = !program.mutated.empty();
-  return !writes || writes_allowed(binding, call, frame->buffers.begin()) ? Outcome::Done
-                                                                          : Outcome::Miss;
+  return !writes || writes_allowed(binding, call, frame->buffers.begin(), sizes)
+             ? Outcome::Done
+             : Outcome::Miss;
 }
 
 PyObject* first_tensor(const Call& call) {
@@ -159,7 +217,7 @@ PyObject* first_tensor(const Call& call) {
   return nullptr;
 }
 
-bool make_results(const Binding& binding, Frame* frame) {
+bool make_results(const Binding& binding, const int64_t* sizes, Frame* frame) {
   const ProgramSpec& program = binding.program->spec;
   frame->results.reserve(program.outputs.size());
   for (size_t i = 0; i < program.outputs.size(); ++i) {
@@ -167,20 +225,21 @@ bool make_results(const Binding& binding, Frame* frame) {
     Result result;
     bool made;
     if (frame->tensor != nullptr) {
-      made = new_tensor(output, *frame->tensor, &result);
+      made = new_tensor(output, *frame->tensor, sizes, &result);
     } else if (binding.spec.scalar_out[i]) {
       result.data = memory::allocate(output.bytes);
       made = result.data != nullptr;
       if (!made) PyErr_NoMemory();
     } else {
-      made = new_array(output, &result);
+      made = new_array(output, sizes, &result);
     }
     if (!made) return false;
     frame->results.push_reserved(result);
     frame->buffers.push_reserved(result.data);
   }
-  if (program.workspace != 0) {
-    frame->workspace = memory::allocate(program.workspace);
+  if (program.workspace != 0 || !program.open_workspace.empty()) {
+    const int64_t more = opened(program.open_workspace, sizes);
+    frame->workspace = memory::allocate(program.workspace + static_cast<size_t>(more));
     if (frame->workspace == nullptr) return PyErr_NoMemory(), false;
   }
   frame->buffers.push_reserved(frame->workspace);
@@ -198,7 +257,11 @@ int32_t call_released(KernelEntry entry, const Call& call, void* const* buffers)
 }
 
 int32_t call_entry(const ProgramSpec& program, KernelEntry entry, const Call& call, int threads,
-                   void* const* buffers) {
+                   const Sizes& sizes, void* const* buffers) {
+  if (!program.sizes.empty()) {
+    const pool::OpLimit limit(sizes.cost < kParallelFrom ? 1 : threads);
+    return sizes.cost < kReleaseFrom ? entry(buffers) : call_released(entry, call, buffers);
+  }
   if (!program.parallel && !program.release_gil) return entry(buffers);
   const pool::OpLimit limit(threads);
   return program.release_gil ? call_released(entry, call, buffers) : entry(buffers);
@@ -331,7 +394,7 @@ bool find_owners(const Binding& binding, const Call& call, Frame* frame,
 }
 
 // Kernels and host steps in order. Python code runs in between: the call's arguments are held.
-bool run_steps(const Binding& binding, Call& call, int threads, Frame* frame) {
+bool run_steps(const Binding& binding, Call& call, int threads, const Sizes& sizes, Frame* frame) {
   const ProgramSpec& program = binding.program->spec;
   call.hold();
   Inline<PyObject*, 32> owners;
@@ -342,28 +405,41 @@ bool run_steps(const Binding& binding, Call& call, int threads, Frame* frame) {
       if (!run_host(step, frame->buffers.begin(), owners.begin(), objects)) return false;
       continue;
     }
-    const int32_t code = call_entry(program, step.entry, call, threads, frame->buffers.begin());
+    const int32_t code =
+        call_entry(program, step.entry, call, threads, sizes, frame->buffers.begin());
     if (code != 0) return kernel_failed(binding, code), false;
   }
   return true;
 }
 
 // The common small call, arrays in and one array out, without a frame.
-Outcome run_direct(const Binding& binding, const Call& call, PyObject** result) {
+template <bool kOpen>
+Outcome run_direct(const Binding& binding, const Call& call, const int64_t* sizes,
+                   PyObject** result) {
   const ProgramSpec& program = binding.program->spec;
   void* buffers[kDirect + 2];
   void** next = buffers;
   for (const Source& source : binding.spec.sources) {
-    *next++ = call.leaves[static_cast<size_t>(source.leaf)].data;
+    if (kOpen && source.axis >= 0) {
+      *next++ = const_cast<uint64_t*>(&size_word(source, call));
+    } else {
+      *next++ = call.leaves[static_cast<size_t>(source.leaf)].data;
+    }
   }
   Result made;
-  if (!(call.tensor != nullptr ? new_tensor(program.outputs[0], *call.tensor, &made)
-                               : new_array(program.outputs[0], &made))) {
+  if (!(call.tensor != nullptr ? new_tensor(program.outputs[0], *call.tensor, sizes, &made)
+                               : new_array(program.outputs[0], sizes, &made))) {
     return Outcome::Failed;
   }
   next[0] = made.data;
   next[1] = nullptr;
-  const int32_t code = program.entry(buffers);
+  int32_t code;
+  if (kOpen) {
+    const pool::OpLimit limit(1);  // its loops are parallel ones for any size
+    code = program.entry(buffers);
+  } else {
+    code = program.entry(buffers);
+  }
   if (__builtin_expect(code != 0, 0)) {
     Py_DECREF(made.object);
     return kernel_failed(binding, code);
@@ -384,13 +460,20 @@ PyObject* build_result(const Binding& binding, const Call& call, Frame* frame) {
 
 bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
   const ProgramSpec& program = binding.program->spec;
+  bool sized = true;
+  for (const uint32_t i : program.sizes) {
+    sized = sized && size_fits(program.inputs[i], binding.spec.sources[i], call);
+  }
+  const Sizes sizes(sized ? &binding : nullptr, call);
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const Source& source = binding.spec.sources[i];
     const size_t leaf = static_cast<size_t>(source.leaf);
+    const InputSpec& input = program.inputs[i];
     const bool fits =
-        source.captured != nullptr
-            ? captured_fits(program.inputs[i], source.captured)
-            : leaf < call.leaves.size() && leaf_fits(program.inputs[i], call.leaves[leaf], call);
+        source.captured != nullptr ? captured_fits(input, source.captured)
+        : input.size               ? sized
+                                   : leaf < call.leaves.size() &&
+                           leaf_fits(input, call.leaves[leaf], call, sizes.values);
     if (!fits) {
       *why = "input " + std::to_string(i) + " of program '" + program.name +
              "' does not accept the argument (dtype, shape, strides or alignment)";
@@ -402,24 +485,45 @@ bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
   return false;
 }
 
+std::vector<OpenWord> open_words(const Binding& binding, const Call& call) {
+  const ProgramSpec& program = binding.program->spec;
+  std::vector<OpenWord> words;
+  for (size_t i = 0; i < program.inputs.size(); ++i) {
+    for (const OpenTerm& term : program.inputs[i].open) {
+      const InputSpec& size = program.inputs[program.sizes[term.size]];
+      const Source& first = binding.spec.sources[program.sizes[term.size]];
+      const uint32_t leaf = call.leaves[static_cast<size_t>(binding.spec.sources[i].leaf)].word;
+      const uint32_t other = call.leaves[static_cast<size_t>(first.leaf)].word;
+      words.push_back({leaf + term.axis, other + static_cast<uint32_t>(first.axis),
+                       static_cast<int64_t>(size.lo), static_cast<int64_t>(size.hi)});
+    }
+  }
+  std::sort(words.begin(), words.end(),
+            [](const OpenWord& a, const OpenWord& b) { return a.word < b.word; });
+  return words;
+}
+
 Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result) {
+  const bool open = !binding.program->spec.sizes.empty();
+  const Sizes sizes(open ? &binding : nullptr, call);
   if (binding.spec.direct && (call.tensor == nullptr || call.tensor->api != nullptr)) {
-    return run_direct(binding, call, result);
+    if (__builtin_expect(!open, 1)) return run_direct<false>(binding, call, nullptr, result);
+    if (sizes.cost < kReleaseFrom) return run_direct<true>(binding, call, sizes.values, result);
   }
   Frame frame;
-  const Outcome gathered = gather_inputs(binding, call, &frame);
+  const Outcome gathered = gather_inputs(binding, call, sizes.values, &frame);
   if (gathered != Outcome::Done) return gathered;
   if (__builtin_expect(call.tensor != nullptr, 0)) {
     frame.tensor = call.tensor;
     frame.example = first_tensor(call);
   }
-  if (!make_results(binding, &frame)) return Outcome::Failed;
+  if (!make_results(binding, sizes.values, &frame)) return Outcome::Failed;
   const ProgramSpec& program = binding.program->spec;
   if (__builtin_expect(!program.steps.empty(), 0)) {
-    if (!run_steps(binding, call, threads, &frame)) return Outcome::Failed;
+    if (!run_steps(binding, call, threads, sizes, &frame)) return Outcome::Failed;
   } else {
     const int32_t code =
-        call_entry(program, program.entry, call, threads, frame.buffers.begin());
+        call_entry(program, program.entry, call, threads, sizes, frame.buffers.begin());
     if (__builtin_expect(code != 0, 0)) return kernel_failed(binding, code);
   }
   if (program.checked && index_outside(frame)) {

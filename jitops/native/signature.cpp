@@ -1,6 +1,7 @@
 #include "signature.h"
 
 #include <cstring>
+#include <utility>
 
 namespace jitops {
 namespace {
@@ -29,6 +30,31 @@ inline bool words_equal(const Entry& entry, const Call& call) {
   return true;
 }
 
+// Words of a signature with open ones.
+bool open_words_equal(const Entry& entry, const Call& call) {
+  const size_t n = call.words.size();
+  if (entry.words.size() != n || entry.objects.size() != call.objects.size()) return false;
+  const uint64_t* a = entry.words.data();
+  const uint64_t* b = call.words.begin();
+  size_t i = 0;
+  for (const OpenWord& open : entry.open) {
+    for (; i < open.word; ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    const int64_t size = static_cast<int64_t>(b[i++]);
+    if (size < open.lo || size > open.hi || b[open.word] != b[open.first]) return false;
+  }
+  for (; i < n; ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
+}
+
+inline bool same_words(const Entry& entry, const Call& call) {
+  return __builtin_expect(entry.open.empty(), 1) ? words_equal(entry, call)
+                                                 : open_words_equal(entry, call);
+}
+
 inline bool objects_identical(const Entry& entry, const Call& call) {
   for (size_t i = 0; i < entry.objects.size(); ++i) {
     if (entry.objects[i].object != call.objects[i].object) return false;
@@ -37,7 +63,7 @@ inline bool objects_identical(const Entry& entry, const Call& call) {
 }
 
 int matches(Entry* entry, Call& call) {
-  if (!words_equal(*entry, call)) return 0;
+  if (!same_words(*entry, call)) return 0;
   if (call.objects.size() == 0) return 1;
   if (objects_identical(*entry, call)) return 1;
   call.hold();
@@ -95,11 +121,28 @@ restart:
   return nullptr;
 }
 
+Entry* Table::lookup_open(Call& call, bool* failed) {
+  for (size_t i = 0; i < open_.size();) {
+    Entry* entry = open_[i];
+    const uint64_t version = version_;
+    const int same = matches(entry, call);
+    if (version_ != version) {  // == changed the table
+      i = 0;
+      continue;
+    }
+    if (same == 1) return entry;
+    if (same < 0) return *failed = true, nullptr;
+    ++i;
+  }
+  return nullptr;
+}
+
 PyObject* Table::find(Call& call) {
   Entry* entry = last_;
-  if (entry == nullptr || !words_equal(*entry, call) || !objects_identical(*entry, call)) {
+  if (entry == nullptr || !same_words(*entry, call) || !objects_identical(*entry, call)) {
     bool failed = false;
-    entry = lookup(call, call.hash(), &failed);
+    entry = lookup_open(call, &failed);
+    if (entry == nullptr && !failed) entry = lookup(call, call.hash(), &failed);
     if (entry == nullptr) return nullptr;
     last_ = entry;
   }
@@ -107,10 +150,11 @@ PyObject* Table::find(Call& call) {
   return entry->binding;
 }
 
-bool Table::insert(Call& call, PyObject* binding) {
+bool Table::insert(Call& call, PyObject* binding, std::vector<OpenWord> open) {
   const uint64_t hash = call.hash();
   bool failed = false;
-  if (Entry* known = lookup(call, hash, &failed)) {
+  Entry* known = open.empty() ? lookup(call, hash, &failed) : lookup_open(call, &failed);
+  if (known != nullptr) {
     Py_INCREF(binding);
     PyObject* old = known->binding;
     known->binding = binding;
@@ -118,14 +162,15 @@ bool Table::insert(Call& call, PyObject* binding) {
     return true;
   }
   if (failed) return false;
-  if (2 * (count_ + 1) > slots_.size()) grow();
-  Entry* entry = new Entry{hash, {call.words.begin(), call.words.end()}, {}, binding};
+  Entry* entry = new Entry{hash, {call.words.begin(), call.words.end()}, {}, binding, std::move(open)};
   Py_INCREF(binding);
   entry->objects.assign(call.objects.begin(), call.objects.end());
   for (const CallObject& item : entry->objects) Py_INCREF(item.object);
+  ++version_;
+  if (!entry->open.empty()) return open_.push_back(entry), true;
+  if (2 * (count_ + 1) > slots_.size()) grow();
   place(entry);
   ++count_;
-  ++version_;
   return true;
 }
 
@@ -146,7 +191,9 @@ void Table::grow() {
 
 void Table::clear() {
   std::vector<Entry*> old = std::move(slots_);
+  old.insert(old.end(), open_.begin(), open_.end());
   slots_.clear();
+  open_.clear();
   last_ = nullptr;
   count_ = 0;
   ++version_;
@@ -156,9 +203,11 @@ void Table::clear() {
 }
 
 int Table::visit(visitproc visit, void* arg) {
-  for (Entry* entry : slots_) {
-    if (entry == nullptr) continue;
-    if (const int stop = entry->visit(visit, arg)) return stop;
+  for (const std::vector<Entry*>* entries : {&slots_, &open_}) {
+    for (Entry* entry : *entries) {
+      if (entry == nullptr) continue;
+      if (const int stop = entry->visit(visit, arg)) return stop;
+    }
   }
   return 0;
 }

@@ -141,12 +141,20 @@ struct Call {
   uint64_t hash() const;
 };
 
+// A word of a signature that may differ from call to call: the size of an open axis.
+struct OpenWord {
+  uint32_t word;
+  uint32_t first;  // the first word of the same size: both must be equal
+  int64_t lo, hi;
+};
+
 // A known signature. Counted by hand under the GIL: a comparison that runs Python code holds it.
 struct Entry {
   uint64_t hash;
   std::vector<uint64_t> words;
   std::vector<CallObject> objects;  // owned references
   PyObject* binding;                // owned
+  std::vector<OpenWord> open;       // in order; `hash` is unused then
   size_t holders = 1;
 
   void release();
@@ -160,18 +168,21 @@ class Table {
   // The binding for a call, a new reference; null without an error when unknown, null with an error
   // when == raised.
   PyObject* find(Call& call);
-  bool insert(Call& call, PyObject* binding);  // false with an error set
+  bool insert(Call& call, PyObject* binding,
+              std::vector<OpenWord> open);  // false with an error set
   void clear();
-  size_t size() const { return count_; }
+  size_t size() const { return count_ + open_.size(); }
   int visit(visitproc visit, void* arg);
 
  private:
   Entry* lookup(Call& call, uint64_t hash, bool* failed);
+  Entry* lookup_open(Call& call, bool* failed);
   void place(Entry* entry);
   void grow();
 
-  Entry* last_ = nullptr;  // the entry of the latest hit, borrowed from slots_
+  Entry* last_ = nullptr;  // the entry of the latest hit, borrowed from slots_ or open_
   std::vector<Entry*> slots_;
+  std::vector<Entry*> open_;  // signatures with open words: few, tried one after the other
   size_t count_ = 0;
   uint64_t version_ = 0;  // changes with every insertion and clearing
 };

@@ -27,18 +27,19 @@ def load_program(artifact: Artifact) -> Program:
 def _program(library: Library, artifact: Artifact) -> Program:
     plan = artifact.plan
     inputs = [_input(entry) for entry in plan["inputs"]]
-    outputs = [(entry["dtype"], tuple(entry["shape"])) for entry in plan["outputs"]]
+    outputs = [(entry["dtype"], tuple(map(_extent, entry["shape"]))) for entry in plan["outputs"]]
     return Program(
         library,
         ENTRY,
         inputs,
         outputs,
-        plan["workspace"],
+        _extent(plan["workspace"]),
         plan["cost_ns"],
         plan["parallel"],
         str(artifact.meta.get("name", "kernel")),
         plan.get("checked", False),
         [_step(library, step) for step in plan.get("steps", ())],
+        plan.get("cost_ns_each", ()),
     )
 
 
@@ -58,12 +59,17 @@ def _view(view: dict[str, Any] | None) -> tuple[Any, ...] | None:
     return view["buffer"], view["offset"], view["dtype"], shape, strides
 
 
+def _extent(planned: Any) -> Any:
+    """An int, or (constant, (size, factor), ...): the sizes count the inputs of that kind."""
+    return planned if type(planned) is int else (planned[0], *map(tuple, planned[1:]))
+
+
 def _input(entry: dict[str, Any]) -> tuple[Any, ...]:
     strides = entry["strides"]
     return (
         entry["kind"],
         entry["dtype"],
-        tuple(entry["shape"]),
+        tuple(map(_extent, entry["shape"])),
         None if strides is None else tuple(strides),
         entry["mutated"],
         entry["low"],

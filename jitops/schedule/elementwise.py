@@ -12,7 +12,7 @@ from typing import Any
 from tvm import tirx
 
 from jitops.lower.frame import Scope
-from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable
+from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable, typical
 from jitops.lower.kernels import Kernel, MapKernel
 from jitops.schedule.loops import Axes, for_loop, merge_axes, nest
 
@@ -45,14 +45,15 @@ def elementwise(kernel: Kernel) -> Scope | None:
 def _across(axes: Axes, offsets: Sequence[Affine] | None, index: Index) -> int | None:
     """The group of axes along which some array is contiguous while it strides along the last."""
     extents = axes.extents
-    if offsets is None or len(extents) < 2 or extents[-1] < 2 * TILE:
+    if offsets is None or len(extents) < 2 or typical(extents[-1]) < 2 * TILE:
         return None
     atoms = [next(iter(index[group[-1]].terms)) for group in axes.groups]
     size = 1
     for extent in extents:
         size *= extent
+    size = typical(size)
     for n in range(len(extents) - 1):
-        if size >= LARGE and extents[n] >= 2 * TILE:
+        if size >= LARGE and type(extents[n]) is int and extents[n] >= 2 * TILE:
             for offset in offsets:
                 if abs(offset.terms.get(atoms[n], 0)) == 1 and offset.terms.get(atoms[-1], 0):
                     return n

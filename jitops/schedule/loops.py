@@ -11,7 +11,16 @@ from tvm.tirx import stmt as st
 
 from jitops.lower.cost import PARALLEL_NS, UNIT_NS
 from jitops.lower.frame import Scope
-from jitops.lower.index import Affine, Index, int64, loop_variable, unflatten
+from jitops.lower.index import (
+    Affine,
+    Index,
+    ceil_div,
+    int64,
+    is_open,
+    loop_variable,
+    typical,
+    unflatten,
+)
 
 Emit = Callable[[Index, Scope], None]
 
@@ -84,11 +93,12 @@ def for_loop(var: Any, extent: Any, body: Scope, parallel: bool = False) -> Any:
 def nest(extents: Sequence[int], unit_cost: float, emit: Emit, scope: Scope) -> None:
     """As `serial`, in parallel when the work is worth it; ``unit_cost`` is that of one ``emit``."""
     extents = tuple(extents)
-    total = unit_cost * UNIT_NS * prod(extents)
-    if not extents or total < PARALLEL_NS:
+    total = unit_cost * UNIT_NS * typical(prod(extents))
+    # For any size there is one kernel: a small call of it gets one thread from the caller.
+    if not any(map(is_open, extents)) and (not extents or total < PARALLEL_NS):
         return serial(extents, emit, scope)
     grain = max(1, int(GRAIN_NS / UNIT_NS / unit_cost))
-    if extents[-1] > 2 * grain:
+    if typical(extents[-1]) > 2 * grain:
         return _split_inner(extents, -(-grain // 64) * 64, emit, scope)
     return _group_rows(extents, grain, emit, scope)
 
@@ -96,7 +106,7 @@ def nest(extents: Sequence[int], unit_cost: float, emit: Emit, scope: Scope) -> 
 def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope) -> None:
     """One task per piece of the innermost axis."""
     inner = extents[-1]
-    grid = (*extents[:-1], -(-inner // chunk))
+    grid = (*extents[:-1], ceil_div(inner, chunk, scope))
     task = loop_variable("t", prod(grid))
     body = Scope(scope)
     *outer, piece = unflatten(Affine.of(task), grid, body)
@@ -105,7 +115,7 @@ def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope)
     element = Scope(body)
     emit((*outer, start + Affine.of(step)), element)
     left: Any = int64(chunk)
-    if inner % chunk:
+    if is_open(inner) or inner % chunk:
         left = tirx.Min(int64(chunk), int64(inner) - start.expr())
     body.emit(for_loop(step.expr, left, element))
     scope.emit(for_loop(task.expr, int64(prod(grid)), body, parallel=True))
@@ -118,7 +128,7 @@ def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) 
         depth += 1
     fused, inside = prod(extents[:depth]), prod(extents[depth:])
     rows = max(1, grain // inside)
-    tasks = -(-fused // rows)
+    tasks = ceil_div(fused, rows, scope)
     task, row = loop_variable("t", tasks), loop_variable("r", rows)
     body = Scope(scope)
     one = Scope(body)
@@ -126,7 +136,7 @@ def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) 
     prefix = unflatten(position, extents[:depth], one) if depth > 1 else (position,)
     serial(extents[depth:], emit, one, tuple(prefix))
     left: Any = int64(rows)
-    if fused % rows:
+    if is_open(fused) or fused % rows:
         left = tirx.Min(int64(rows), int64(fused) - (Affine.of(task) * rows).expr())
     body.emit(for_loop(row.expr, left, one))
     scope.emit(for_loop(task.expr, int64(tasks), body, parallel=True))

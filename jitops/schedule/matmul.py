@@ -17,7 +17,16 @@ from tvm.tirx import stmt as st
 from jitops.lower import scalar as sc
 from jitops.lower.contractions import TILES, DotKernel
 from jitops.lower.frame import Scope
-from jitops.lower.index import Affine, Index, flatten, int64, loop_variable
+from jitops.lower.index import (
+    Affine,
+    Index,
+    ceil_div,
+    flatten,
+    int64,
+    is_open,
+    loop_variable,
+    opaque,
+)
 from jitops.lower.kernels import Kernel
 from jitops.schedule.loops import for_loop, nest
 
@@ -32,9 +41,11 @@ def matmul(kernel: Kernel) -> Scope | None:
     batch, rows, columns, depth = kernel.domain
     tile_rows, vectors = TILES[kernel.vector_bits]
     panels = -(-columns // kernel.width)
+    tile = _Tile(kernel, kernel.width // vectors, vectors)
+    if is_open(rows):
+        return _open_rows(kernel, tile, tile_rows, scope)
     block = min(rows, BLOCK_ROWS // tile_rows * tile_rows)
     blocks = -(-rows // block)
-    tile = _Tile(kernel, kernel.width // vectors, vectors)
 
     def task(at: Index, inner: Scope) -> None:
         b, panel, piece = at
@@ -50,6 +61,33 @@ def matmul(kernel: Kernel) -> Scope | None:
 
     unit = block * kernel.width * (kernel.work * depth + kernel.follow_cost)
     nest((batch, panels, blocks), unit, task, scope)
+    return scope
+
+
+def _open_rows(kernel: DotKernel, tile: _Tile, tile_rows: int, scope: Scope) -> Scope:
+    """As above for rows without a fixed number: what fills no tile goes through smaller ones."""
+    _, rows, columns, depth = kernel.domain
+    block = BLOCK_ROWS // tile_rows * tile_rows
+    panels = -(-columns // kernel.width)
+
+    def task(at: Index, inner: Scope) -> None:
+        piece, panel = at
+        start = piece * block
+        left = inner.let(tirx.Min(int64(block), int64(rows) - start.expr()), "left")
+        tiles = inner.let(tirx.Div(left, int64(tile_rows)), "tiles")
+        tiled = inner.let(tiles * int64(tile_rows), "tiled")
+
+        def run(first: Affine, height: int, count: Any) -> None:
+            step = loop_variable("i", block // height)
+            body = Scope(inner)
+            tile.emit(Affine({}), panel, first + Affine.of(step) * height, height, body)
+            inner.emit(for_loop(step.expr, count, body))
+
+        run(start, tile_rows, tiles)
+        run(start + opaque(tiled, 0, block), 1, left - tiled)
+
+    unit = block * kernel.width * (kernel.work * depth + kernel.follow_cost)
+    nest((ceil_div(rows, block, scope), panels), unit, task, scope)
     return scope
 
 

@@ -11,11 +11,12 @@ from jitops.trace.intercept import ACTIVE, INTERCEPTION, rebound
 from jitops.trace.raising import NeedsStatic, unsupported
 from jitops.trace.recorder import HostCall
 from jitops.trace.session import Param, Trace
+from jitops.trace.sizes import NotDynamic, open_axes, settled
 from jitops.trace.tracer import Tracer
 from jitops.trace.tree import Results, mapped
 from jitops.trace.weak import Weak
 
-__all__ = ["Param", "Traced", "host_steps_refused", "is_traced", "trace"]
+__all__ = ["NotDynamic", "Param", "Traced", "host_steps_refused", "is_traced", "trace"]
 
 RETRIES = 64  # each retrace makes one more runtime int static
 
@@ -31,11 +32,14 @@ class Traced:
         ("tuple" | "list", (...)), ("dict", ((key, tree), ...)), ("namedtuple", cls, (...)).
     static_leaves: dynamic leaf index -> the value of a Python int that had to become static; its
         parameter has no use in the graph, and a range of that value alone.
+    open_axes: (leaf, axis) of each axis whose size is open -> the parameter that it is.
     hosts: the steps that run in NumPy, in order, with the user's lines.
     objects: the random generators that they draw from.
     """
 
-    __slots__ = ("graph", "hosts", "mutated", "objects", "params", "result", "static_leaves")
+    __slots__ = (
+        "graph", "hosts", "mutated", "objects", "open_axes", "params", "result", "static_leaves",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Traced:
         self.mutated = mutated
         self.result = result
         self.static_leaves = static_leaves
+        self.open_axes: dict[tuple[int, int], Param] = {}
 
 
 def trace(
@@ -61,6 +66,7 @@ def trace(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     static_names: Collection[str] = (),
+    dynamic: Collection[tuple[int, int]] = (),
 ) -> Traced:
     """Run ``fn(*args, **kwargs)`` once on tracers and give its graph.
 
@@ -68,13 +74,15 @@ def trace(
         strides are used),
         `jitops.spec` objects, NumPy scalars, Python numbers; anything else is static.
     static_names: parameters of fn whose arguments are static.
+    dynamic: (leaf, axis) of each axis whose size is left open; NotDynamic where that cannot be.
     Raises BranchError, UnsupportedError, ShapeError (naming the user's line), and what NumPy
     itself raises.
     """
     static_leaves: dict[int, int] = {}
     for _ in range(RETRIES):
         try:
-            return _trace_once(fn, args, kwargs, frozenset(static_names), static_leaves)
+            t = Trace(dynamic)
+            return _trace_once(t, fn, args, kwargs, frozenset(static_names), static_leaves)
         except NeedsStatic as need:
             if not need.leaves - static_leaves.keys():
                 raise unsupported("a Python int argument cannot be traced") from None
@@ -100,13 +108,13 @@ def host_steps_refused(op: str, hosts: Sequence[HostCall]) -> UnsupportedError:
 
 
 def _trace_once(
+    t: Trace,
     fn: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     static_names: frozenset[str],
     static_leaves: dict[int, int],
 ) -> Traced:
-    t = Trace()
     count = -1
 
     def visit(value: Any, name: str) -> Any:
@@ -127,6 +135,7 @@ def _trace_once(
         k: t.stand_in(v) if k in static_names else mapped(v, k, visit, t.stand_in)
         for k, v in kwargs.items()
     }
+    t.add_sizes()
     token = ACTIVE.set(t)
     try:
         with INTERCEPTION:
@@ -175,4 +184,8 @@ def _finish(t: Trace, result: Any, static_leaves: dict[int, int]) -> Traced:
                 atoms.append(new)
     params = tuple(t.params)
     graph = live(Graph([p.var for p in params], t.eqns, atoms))
-    return Traced(graph, params, mutated, tree, dict(static_leaves), t.hosts, t.objects)
+    if t.sizes:
+        graph = settled(graph, params, t.sizes)
+    traced = Traced(graph, params, mutated, tree, dict(static_leaves), t.hosts, t.objects)
+    traced.open_axes = open_axes(params) if t.sizes else {}
+    return traced

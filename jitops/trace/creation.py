@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Literal
+from jitops.graph.sizes import as_extent, is_open
 from jitops.trace.manipulation import copied, stacked
 from jitops.trace.numpys import Broadcast
 from jitops.trace.objects import ndenumerate, vectorize
@@ -23,8 +24,8 @@ Maker = Callable[..., Any]
 def sizes(shape: Any) -> tuple[int, ...]:
     """A shape argument as a tuple of ints; a runtime int in it asks for a static one."""
     if hasattr(shape, "__index__") and not (isinstance(shape, np.ndarray) and shape.ndim):
-        return (shape.__index__(),)
-    return tuple(n.__index__() for n in shape)
+        return (as_extent(shape),)
+    return tuple(map(as_extent, shape))
 
 
 def _count(shape: tuple[int, ...]) -> int:
@@ -91,6 +92,8 @@ def _integers(values: Any) -> bool:
 
 def arange(t: Any, *args: Any, dtype: Any = None, **kwargs: Any) -> Any:
     """Large ranges of integers are computed by the op."""
+    if len(args) == 1 and is_open(args[0]) and dtype in (None, int, np.int64):
+        return t.wrap(t.progression(0, 1, args, 0))
     limits = [a for a in (*args, *kwargs.values()) if a is not None]
     if _integers(limits) and not kwargs and len(args) <= 3:
         span = range(*(int(a) for a in args if a is not None))

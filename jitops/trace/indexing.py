@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jitops.graph.sizes import is_open
 from jitops.graph.types import ArrayType
 from jitops.trace import functions
 from jitops.trace.masked import Masked
@@ -89,7 +90,7 @@ def _entry(t: Any, k: Any) -> Any:
     if k is None or k is Ellipsis or kind is int:
         return k
     if kind is slice:
-        return slice(*(None if v is None else operator.index(v) for v in (k.start, k.stop, k.step)))
+        return slice(*map(_bound, (k.start, k.stop, k.step)))
     if kind is bool or isinstance(k, np.bool_):
         return t.array(np.asarray(k))
     if kind is Weak:
@@ -109,6 +110,10 @@ def _entry(t: Any, k: Any) -> Any:
     if value is not None and value.ndim == 0 and value.dtype.kind in "iu":
         return int(value)
     return k
+
+
+def _bound(v: Any) -> Any:
+    return v if v is None or is_open(v) else operator.index(v)
 
 
 def _bad_index() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from jitops.trace.raising import misfit, unsupported
 from jitops.trace.recorder import BOOL
 from jitops.trace.reductions import finish, normal_axis, wide
 from jitops.trace.tracer import Tracer
+from jitops.trace.ufunc import broadcast_shapes
 
 __all__ = ["TABLE", "UFUNCS", "VIEWS"]
 
@@ -56,7 +58,7 @@ def _signature(dtype: Any) -> dict[str, Any]:
 
 def _lead(a: Tracer, b: Tracer) -> tuple[int, ...]:
     try:
-        return np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        return broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise misfit(f"cannot matmul {a.type} and {b.type}", "batch axes that broadcast") from None
 
@@ -65,8 +67,8 @@ def _batched(t: Any, x: Atom, y: Atom, a: Tracer, b: Tracer) -> Atom:
     """Fold the leading axes into one; a single right matrix takes all rows at once."""
     lead = _lead(a, b)
     (m, k), n = x.type.shape[-2:], y.type.shape[-1]
-    count = int(np.prod(lead, dtype=np.int64))
-    if len(y.type.shape) == 2 or int(np.prod(y.type.shape[:-2])) == 1:
+    count = prod(lead)
+    if len(y.type.shape) == 2 or prod(y.type.shape[:-2]) == 1:
         x = t.broadcast(x, (*lead, m, k))
         return product(t, t.reshape(x, (1, count * m, k)), t.reshape(y, (1, k, n)))
     x = t.reshape(t.broadcast(x, (*lead, m, k)), (count, m, k))
@@ -130,12 +132,12 @@ def tensordot(t: Any, a: Any, b: Any, axes: Any = 2) -> Tracer:
     rows = [i for i in range(x.ndim) if i not in left]
     columns = [i for i in range(y.ndim) if i not in right]
     dtype = result_dtype([x, y])
-    k = int(np.prod([x.shape[i] for i in left], dtype=np.int64))
+    k = prod(x.shape[i] for i in left)
     first = t.transpose(t.cast(x.read(), dtype), (*rows, *left))
     second = t.transpose(t.cast(y.read(), dtype), (*right, *columns))
     shape = (*(x.shape[i] for i in rows), *(y.shape[i] for i in columns))
-    m = int(np.prod([x.shape[i] for i in rows], dtype=np.int64))
-    n = int(np.prod([y.shape[i] for i in columns], dtype=np.int64))
+    m = prod(x.shape[i] for i in rows)
+    n = prod(y.shape[i] for i in columns)
     atom = product(t, t.reshape(first, (1, m, k)), t.reshape(second, (1, k, n)))
     return t.wrap(t.reshape(atom, shape))  # type: ignore[no-any-return]
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Atom
+from jitops.graph.sizes import as_extent
 from jitops.graph.types import ArrayType
 from jitops.trace.promotion import result_dtype
 from jitops.trace.raising import misfit, unsupported
@@ -25,7 +26,7 @@ def full_shape(x: Tracer, shape: Any) -> tuple[int, ...]:
     """A reshape's target with the -1 filled in."""
     if hasattr(shape, "__index__") and not isinstance(shape, np.ndarray):
         shape = (shape,)
-    sizes = [n.__index__() for n in shape]
+    sizes = list(map(as_extent, shape))
     if sizes.count(-1) == 1:
         rest = 1
         for n in sizes:

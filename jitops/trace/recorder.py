@@ -10,6 +10,7 @@ import numpy as np
 from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Literal, Var
 from jitops.graph.ops import PRIMITIVES
+from jitops.graph.types import same_shape
 
 BOOL = np.dtype("bool")
 INT64 = np.dtype("int64")
@@ -132,7 +133,7 @@ class Recorder:
     def broadcast(self, x: Atom, shape: tuple[int, ...]) -> Atom:
         """The value repeated to this shape by NumPy's rule (axes are aligned at the right)."""
         have = x.type.shape
-        if have == shape:
+        if same_shape(have, shape):
             return x
         if not have:
             return self.emit("full", x, shape=shape)  # type: ignore[no-any-return]
@@ -143,7 +144,7 @@ class Recorder:
 
     def reshape(self, x: Atom, shape: tuple[int, ...]) -> Atom:
         """The elements in C order under another shape."""
-        if x.type.shape == shape:
+        if same_shape(x.type.shape, shape):
             return x
         return self.emit("reshape", x, shape=shape)  # type: ignore[no-any-return]
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
 from jitops.graph.graph import Atom, Literal, Var
+from jitops.graph.sizes import Size
 from jitops.graph.types import ArrayType
 from jitops.trace import functions, ufunc
 from jitops.trace.promotion import contains_traced, supported
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
-from jitops.trace.recorder import Recorder
+from jitops.trace.recorder import INT64, Recorder
+from jitops.trace.sizes import OpenSize
 from jitops.trace.tracer import KNOWN_LIMIT, Cell, Tracer
 from jitops.trace.weak import INT64_RANGE, KERNEL_DTYPES, Weak
 
@@ -28,8 +30,8 @@ def is_generator(x: Any) -> bool:
 class Param:
     """A parameter of the graph and where its value comes from.
 
-    source: ("leaf", i) dynamic leaf i of the call, or ("captured", ndarray) whose present
-        contents count.
+    source: ("leaf", i) dynamic leaf i of the call, ("captured", ndarray) whose present
+        contents count, or ("size", (i, axis)) of leaf i.
     weak: int, float or complex for a Python number; None otherwise.
     low, high: the inclusive range that a Python int must lie in (it is checked at each call), or
         None;
@@ -54,12 +56,14 @@ class Trace(Recorder):
     """The state of tracing one call; the tracers refer to it."""
 
     __slots__ = (
-        "captured", "done", "globals_named", "leaves", "objects", "params", "rebound", "scope",
-        "watched",
+        "captured", "done", "dynamic", "globals_named", "leaves", "objects", "params", "rebound",
+        "scope", "sizes", "watched",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, dynamic: Collection[tuple[int, int]] = ()) -> None:
         super().__init__()
+        self.dynamic = dynamic
+        self.sizes: dict[int, OpenSize] = {}  # by the size in this call
         self.params: list[Param] = []
         self.leaves: list[Tracer | Weak | None] = []  # of the first parameters
         self.captured: dict[int, tuple[Any, Tracer]] = {}
@@ -86,7 +90,8 @@ class Trace(Recorder):
         if kind in KERNEL_DTYPES:
             return self._weak_leaf(value, index, name)
         dtype = supported(value.dtype, name)
-        var = self._param(ArrayType(value.shape, dtype), source, None, name)
+        shape = self._open_shape(index, value.shape) if self.dynamic else value.shape
+        var = self._param(ArrayType(shape, dtype), source, None, name)
         strides = None
         if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
             strides = value.strides
@@ -94,6 +99,21 @@ class Trace(Recorder):
         out = Tracer(self, var.type, cell, scalar=isinstance(value, np.generic))
         self.leaves.append(out)
         return out
+
+    def _open_shape(self, leaf: int, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """The shape with the dynamic axes open; those of one size are one and the same."""
+        opened: list[Any] = list(shape)
+        for axis, n in enumerate(shape):
+            if (leaf, axis) in self.dynamic:
+                if n not in self.sizes:
+                    self.sizes[n] = OpenSize(self, len(self.sizes), (leaf, axis), n)
+                opened[axis] = Size({self.sizes[n]: 1}, 0)
+        return tuple(opened)
+
+    def add_sizes(self) -> None:
+        """A parameter for each open size, after those of the arguments."""
+        for size in self.sizes.values():
+            size.atom = self._param(ArrayType((), INT64), ("size", size.source), None, size.name)
 
     def _weak_leaf(self, value: Any, index: int, name: str) -> Weak:
         kind = type(value)
@@ -219,7 +239,7 @@ class Trace(Recorder):
         size = 1
         for n in shape:
             size *= n
-        if size <= KNOWN_LIMIT:
+        if type(size) is int and size <= KNOWN_LIMIT:
             known = np.full(shape, value, dtype)
             return self.wrap_known(known[()] if scalar else known)
         return self.wrap(self.broadcast(Literal(value, dtype), tuple(shape)))
@@ -253,7 +273,7 @@ class Trace(Recorder):
             return x
         if kind is float or kind is int or kind is bool or kind is complex:
             return x
-        return self.array(x)
+        return x.symbol.number(x) if kind is Size else self.array(x)
 
     def array(self, x: Any) -> Tracer:
         """Anything array-like as a tracer (`np.asarray`); no copy of a tracer."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Atom
+from jitops.graph.sizes import Size
 from jitops.graph.types import Spec
 from jitops.trace.masked import Masked, Unknown
 from jitops.trace.raising import unsupported
@@ -65,7 +66,7 @@ class Results:
             return ("namedtuple", kind, tuple(map(self.describe, x)))
         if isinstance(x, np.ndarray):
             return self._leaf(self.trace.array(x))
-        return ("const", x)
+        return ("const", x if kind is not Size else x.symbol.refuse(x, "the result"))
 
     def _leaf(self, x: Any) -> tuple[Any, ...]:
         found = self._seen.get(id(x))

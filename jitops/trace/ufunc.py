@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Atom, Literal
+from jitops.graph.types import same_shape
 from jitops.trace.elementwise import COMPARISONS, rule_of
 from jitops.trace.functions import room
 from jitops.trace.masked import Masked
@@ -219,13 +220,26 @@ def common_shape(name: str, operands: Sequence[Any]) -> Shape:
     if not shapes:
         return ()
     first = shapes[0]
-    if all(s == first for s in shapes):
+    if all(same_shape(s, first) for s in shapes):
         return first
     try:
-        return np.broadcast_shapes(*shapes)
+        return broadcast_shapes(*shapes)
     except ValueError:
         types = [x.type if type(x) is Tracer else x for x in operands]
         raise misfit(f"cannot {name} {listed(types)}", "shapes that broadcast") from None
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """As NumPy's, for sizes that are not known yet too. ValueError where they do not broadcast."""
+    if all(type(n) is int for shape in shapes for n in shape):
+        return np.broadcast_shapes(*shapes)
+    out: list[int] = []
+    for back in range(1, max(map(len, shapes)) + 1):
+        extents = [shape[-back] for shape in shapes if len(shape) >= back and shape[-back] != 1]
+        if any(n != extents[0] for n in extents):
+            raise ValueError("shapes do not broadcast")
+        out.append(extents[0] if extents else 1)
+    return tuple(reversed(out))
 
 
 def broadcasts(shape: Shape, target: Shape) -> bool:
@@ -262,7 +276,7 @@ def aligned(t: Any, operands: Sequence[Any], loop: Sequence[Any], shape: Shape) 
             atom = t.cast(_uniform(x) or x.read(), dtype)
         else:
             atom = number_atom(t, x, dtype)
-        if atom.type.shape and atom.type.shape != shape:
+        if atom.type.shape and not same_shape(atom.type.shape, shape):
             atom = t.broadcast(atom, shape)
         atoms.append(atom)
     return atoms
@@ -307,11 +321,13 @@ def result_strides(shape: Shape, itemsize: int, operands: Sequence[Any]) -> Shap
     views = [
         x.strides
         for x in operands
-        if type(x) is Tracer and x.shape == shape and (x.parent is not None or x.cell.strides)
+        if type(x) is Tracer
+        and same_shape(x.shape, shape)
+        and (x.parent is not None or x.cell.strides)
     ]
     if not views:
         return None
-    views = [x.strides for x in operands if type(x) is Tracer and x.shape == shape]
+    views = [x.strides for x in operands if type(x) is Tracer and same_shape(x.shape, shape)]
     perm = list(range(len(shape)))[::-1]
     for i in range(1, len(perm)):
         position = i

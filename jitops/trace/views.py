@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jitops.graph.graph import Atom
+from jitops.graph.sizes import is_open
 from jitops.graph.types import ArrayType, strides_of
 from jitops.trace.recorder import PARTS, Recorder
 
@@ -58,8 +59,7 @@ class Slice(View):
                 continue
             extent = base.shape[axis]
             if isinstance(k, slice):
-                first, last, stride = k.indices(extent)
-                count = len(range(first, last, stride))
+                first, count, stride = _span(k, extent)
                 start.append(first if count else 0)
                 step.append(stride)
                 size.append(count)
@@ -104,6 +104,18 @@ class Slice(View):
 
     def strides(self, strides: Shape) -> Shape:
         return tuple(0 if a < 0 else strides[a] * self.step[a] for a in self.axes)
+
+
+def _span(k: slice, extent: Any) -> tuple[Any, Any, int]:
+    """The first index, the number of indices and the step of a slice of an axis."""
+    if not is_open(extent):
+        first, last, stride = k.indices(extent)
+        return first, len(range(first, last, stride)), stride
+    if k.step not in (None, 1):
+        extent.symbol.refuse(extent, f"a slice with step {k.step}")
+    ends = (0 if k.start is None else k.start, extent if k.stop is None else k.stop)
+    inside: list[Any] = [min(v if v >= 0 else max(v + extent, 0), extent) for v in ends]
+    return inside[0], max(inside[1] - inside[0], 0), 1
 
 
 class Transpose(View):

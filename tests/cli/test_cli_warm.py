@@ -41,7 +41,7 @@ def test_a_spec_describes_the_arguments(text: str, positional: list, keywords: d
 
 
 @pytest.mark.parametrize(
-    "text", ["float32", "float32[a]", "float32[-1]", "axis=1,float32[1]", "x[", "(1", "1 2"]
+    "text", ["float32", "float32[4x]", "float32[-1]", "axis=1,float32[1]", "x[", "(1", "1 2"]
 )
 def test_a_spec_that_cannot_be_read_says_where(text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
