@@ -58,6 +58,7 @@ class PoolStats(TypedDict):
     workers: int
     launches: int
     joined: int
+    alone: int
 
 class Threading(TypedDict):
     mode: str

@@ -66,9 +66,10 @@ PyObject* set_thread_limit(PyObject*, PyObject* count) {
 
 PyObject* pool_stats(PyObject*, PyObject*) {
   const pool::Stats stats = pool::stats();
-  return Py_BuildValue("{sisisKsK}", "threads", stats.threads, "workers", stats.workers, "launches",
-                       static_cast<unsigned long long>(stats.launches), "joined",
-                       static_cast<unsigned long long>(stats.joined));
+  return Py_BuildValue("{sisisKsKsK}", "threads", stats.threads, "workers", stats.workers,
+                       "launches", static_cast<unsigned long long>(stats.launches), "joined",
+                       static_cast<unsigned long long>(stats.joined), "alone",
+                       static_cast<unsigned long long>(stats.alone));
 }
 
 constexpr const char* kModes[] = {"auto", "pool", "openmp",

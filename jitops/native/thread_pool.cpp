@@ -4,7 +4,8 @@
 #include "thread_pool.h"
 
 #include "openmp.h"
-#include "waiting.h"
+#include "region.h"
+#include "solitude.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -18,34 +19,6 @@ namespace {
 constexpr int kSlots = 64;  // regions open at once; further callers run alone
 constexpr int kMaxThreads = 1024;
 constexpr int kTasksPerThread = 4;  // when the kernel leaves the number to us
-constexpr int kMaxTasks = 0xffff;
-constexpr uint32_t kWaiting = 1u << 31;
-
-// Region of one caller.
-//   ticket: generation << 32 | end << 16 | begin of the unclaimed tasks. Written by the caller to
-//   publish, then only by CAS:
-//           the caller claims the first, helpers the last, so that each finds its part of the data
-//           in its own cache the next time. Until the claiming thread adds its task to `done` the
-//           region stays open, so `task`, `data` and `tasks` are read after a claim only.
-//   seats:  generation << 32 | helpers that may still join. CAS by helpers, +1 when they leave,
-//   same generation only. done:   tasks finished, and kWaiting when the caller sleeps on it. Reset
-//   by the caller before it publishes. error:  first non-zero code; CAS from 0. busy:   1 while a
-//   caller owns the slot; taken by exchange, given back by a release store. started, left: clock
-//   ticks when the latest region began and ended; written by the owner, hints for everyone.
-//   launches: written by the owner, read by stats().
-struct alignas(64) Slot {
-  std::atomic<uint64_t> ticket{0};
-  std::atomic<uint64_t> seats{0};
-  std::atomic<Task> task{nullptr};
-  std::atomic<void*> data{nullptr};
-  std::atomic<uint32_t> tasks{0};
-  alignas(64) std::atomic<uint32_t> done{0};
-  std::atomic<int32_t> error{0};
-  alignas(64) std::atomic<uint32_t> busy{0};
-  std::atomic<uint64_t> launches{0};
-  std::atomic<uint64_t> started{0};
-  std::atomic<uint64_t> left{0};
-};
 
 struct Pool {
   Slot slots[kSlots];
@@ -63,6 +36,7 @@ struct Pool {
   std::atomic<uint32_t> epoch{0};  // forks survived; written in the child while it has one thread
   std::atomic<Mode> mode{Mode::Auto};   // set_mode
   std::atomic<bool> passive{false};     // likewise: the host's OpenMP threads sleep at once
+  Solitude solitude;                    // while it lasts, workers are not asked for help
   std::atomic<uint64_t> joined{0};      // regions run on the host's team; counted in run_joined
   std::mutex starting;                  // guards starting workers and the registration for fork
   std::atomic<bool> registered{false};  // for forks; set under `starting`
@@ -75,66 +49,6 @@ thread_local int t_limit = 0;        // set_thread_limit
 thread_local int t_op_limit = 0;     // OpLimit
 thread_local unsigned t_slot = 0;    // slot used last
 thread_local bool t_forked = false;  // the thread a child began with: its OpenMP team stayed behind
-
-uint32_t generation_of(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
-uint32_t end_of(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 16) & kMaxTasks; }
-uint32_t begin_of(uint64_t ticket) { return static_cast<uint32_t>(ticket) & kMaxTasks; }
-bool has_work(uint64_t ticket) { return begin_of(ticket) < end_of(ticket); }
-
-enum class From { First, Last };
-
-// Claim a task of this generation; -1 when there is none.
-template <From from>
-int claim(Slot& slot, uint32_t generation) {
-  constexpr uint64_t one = from == From::First ? 1 : -(uint64_t{1} << 16);
-  uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
-  while (generation_of(ticket) == generation && has_work(ticket)) {
-    step();
-    if (slot.ticket.compare_exchange_weak(ticket, ticket + one, std::memory_order_acq_rel,
-                                          std::memory_order_acquire)) {
-      return static_cast<int>(from == From::First ? begin_of(ticket) : end_of(ticket) - 1);
-    }
-  }
-  return -1;
-}
-
-void run_task(Slot& slot, int index) {
-  if (slot.error.load(std::memory_order_relaxed) != 0) return;
-  Env env{nullptr, static_cast<int32_t>(slot.tasks.load(std::memory_order_relaxed))};
-  const Task task = slot.task.load(std::memory_order_relaxed);
-  const int code = task(index, &env, slot.data.load(std::memory_order_relaxed));
-  int32_t none = 0;
-  step();
-  if (code != 0) slot.error.compare_exchange_strong(none, code, std::memory_order_relaxed);
-}
-
-// Account for finished tasks; whoever finishes the last one wakes a sleeping caller.
-void finish_tasks(Slot& slot, uint32_t count) {
-  if (count == 0) return;
-  const uint32_t tasks = slot.tasks.load(std::memory_order_relaxed);  // before the region may close
-  step();
-  const uint32_t before = slot.done.fetch_add(count, std::memory_order_acq_rel);
-  step();
-  if ((before & kWaiting) != 0 && (before & ~kWaiting) + count == tasks) {
-    futex_wake(slot.done, 1);
-  }
-}
-
-bool take_seat(Slot& slot, uint32_t generation) {
-  uint64_t seats = slot.seats.load(std::memory_order_relaxed);
-  while (generation_of(seats) == generation && static_cast<uint32_t>(seats) != 0) {
-    step();
-    if (slot.seats.compare_exchange_weak(seats, seats - 1, std::memory_order_relaxed)) return true;
-  }
-  return false;
-}
-
-void leave_seat(Slot& slot, uint32_t generation) {
-  uint64_t seats = slot.seats.load(std::memory_order_relaxed);
-  while (generation_of(seats) == generation &&
-         !slot.seats.compare_exchange_weak(seats, seats + 1, std::memory_order_relaxed)) {
-  }
-}
 
 // Callers that ended a region a moment ago and probably begin the next one now: their cores are not
 // free.
@@ -178,8 +92,9 @@ bool help(Slot& slot) {
   uint32_t finished = 0;
   for (int index; !over_budget() && (index = claim<From::Last>(slot, generation)) >= 0;
        ++finished) {
-    run_task(slot, index);
+    const uint64_t took = time_task(slot, index);
     if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) pthread_exit(nullptr);
+    g_pool.solitude.task_took(took, slot.usual.load(std::memory_order_relaxed));
   }
   leave_seat(slot, generation);
   finish_tasks(slot, finished);
@@ -321,39 +236,6 @@ void wake_workers(int wanted) {
   if (sleepers > 0 && missing > 0) futex_wake(g_pool.signal, std::min(sleepers, missing));
 }
 
-uint32_t publish(Slot& slot, Task task, void* data, uint32_t tasks, int helpers) {
-  const uint64_t generation = generation_of(slot.ticket.load(std::memory_order_relaxed)) + 1u;
-  slot.task.store(task, std::memory_order_relaxed);
-  slot.data.store(data, std::memory_order_relaxed);
-  slot.tasks.store(tasks, std::memory_order_relaxed);
-  slot.started.store(ticks(), std::memory_order_relaxed);
-  slot.done.store(0, std::memory_order_relaxed);
-  slot.error.store(0, std::memory_order_relaxed);
-  slot.launches.store(slot.launches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  slot.seats.store(generation << 32 | static_cast<uint32_t>(helpers), std::memory_order_relaxed);
-  step();
-  slot.ticket.store(generation << 32 | tasks << 16, std::memory_order_release);
-  step();
-  return static_cast<uint32_t>(generation);
-}
-
-void wait_done(Slot& slot, uint32_t tasks) {
-  const auto unfinished = [&] {
-    return (slot.done.load(std::memory_order_acquire) & ~kWaiting) != tasks;
-  };
-  if (!unfinished() || spin_while(unfinished)) return;
-  while (unfinished()) {
-    uint32_t seen = slot.done.load(std::memory_order_acquire);
-    if ((seen & ~kWaiting) == tasks) break;
-    if ((seen & kWaiting) == 0 &&
-        !slot.done.compare_exchange_strong(seen, seen | kWaiting, std::memory_order_acq_rel)) {
-      continue;
-    }
-    step();
-    futex_wait(slot.done, seen | kWaiting);
-  }
-}
-
 // After a region: a core is free, and another caller's region may be short of helpers. Only one
 // that has lasted a while is worth waking a worker for.
 void hand_over(Slot& mine) {
@@ -381,7 +263,8 @@ int run_region(Slot& slot, Task task, void* data, uint32_t tasks, int limit) {
   ++t_depth;
   uint32_t finished = 0;
   for (int index; (index = claim<From::First>(slot, generation)) >= 0; ++finished) {
-    run_task(slot, index);
+    const uint64_t took = time_task(slot, index);
+    slot.usual.store(took, std::memory_order_relaxed);
     if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) {  // this is a forked child
       --t_depth;
       return -1;
@@ -457,7 +340,8 @@ int launch(Task task, void* data, int num_task) {
   if (limit <= 1 || num_task == 1 || num_task > kMaxTasks) return run_inline(task, data, num_task);
   const openmp::Runtime* runtime = team_to_join();
   if (runtime != nullptr && runtime->in_parallel() != 0) return run_inline(task, data, num_task);
-  Slot* slot = take_slot();
+  const bool alone = runtime == nullptr && g_pool.solitude.now();
+  Slot* slot = alone ? nullptr : take_slot();
   if (slot == nullptr) return run_inline(task, data, num_task);
   const uint32_t tasks = static_cast<uint32_t>(num_task > 0 ? num_task : limit * kTasksPerThread);
   if (runtime != nullptr && !g_pool.registered.load(std::memory_order_relaxed)) start_workers(0);
@@ -502,7 +386,7 @@ OpLimit::~OpLimit() { t_op_limit = before_; }
 
 Stats stats() {
   Stats out{total_threads(), g_pool.workers.load(std::memory_order_relaxed), 0,
-            g_pool.joined.load(std::memory_order_relaxed)};
+            g_pool.joined.load(std::memory_order_relaxed), g_pool.solitude.count()};
   for (const Slot& slot : g_pool.slots) {
     out.launches += slot.launches.load(std::memory_order_relaxed);
   }

@@ -58,6 +58,7 @@ struct Stats {
   int workers;        // started so far
   uint64_t launches;  // regions run on several threads or offered to them
   uint64_t joined;    // those run on the team of an OpenMP runtime
+  uint64_t alone;     // periods without helpers, because one had been preempted (solitude.h)
 };
 Stats stats();
 

@@ -315,3 +315,20 @@ team = _native.threading()["joins"] or ""
 print(json.dumps([before, after, "gomp" in team or "omp" in team]))
 """
     assert told(KERNEL + code) == [0, 1, True]
+
+
+def test_callers_run_alone_for_a_while_after_a_helper_was_preempted() -> None:
+    code = f"""
+import time
+import numpy as np
+os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})  # caller and worker want one core
+jitops.set_threads(2)
+op = jitops.jitop(lambda x: np.sin(np.exp(x)) + np.log(x))
+x = np.linspace(1, 2, 2_000_000)
+end = time.monotonic() + 60
+while not _native.pool_stats()["alone"] and time.monotonic() < end:
+    y = op(x)
+same = bool(np.allclose(y, np.sin(np.exp(x)) + np.log(x)))
+print(json.dumps([_native.pool_stats()["alone"] > 0, same]))
+"""
+    assert told(KERNEL + code) == [True, True]
