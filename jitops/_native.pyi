@@ -30,7 +30,7 @@ Step: TypeAlias = (
 )
 Leaf: TypeAlias = tuple[
     Any,  # the object
-    Literal["array", "tensor", "scalar", "int", "float", "complex"],
+    Literal["array", "tensor", "scalar", "int", "float", "complex", "object"],
     str | None,  # dtype name; None for Python numbers and for dtypes no kernel takes
     tuple[int, ...] | None,  # shape
     tuple[int, ...] | None,  # strides in bytes, 0 on axes of extent 1; None: C order

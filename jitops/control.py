@@ -35,7 +35,7 @@ def cond(
     trace = ACTIVE.get()
     if trace is not None:
         return room("control").cond(trace, pred, true_fn, false_fn, operands)
-    return _apart(true_fn(*operands) if pred else false_fn(*operands), operands)
+    return _apart(true_fn(*operands) if pred else false_fn(*operands))
 
 
 def while_loop(
@@ -144,17 +144,19 @@ class _Steps:
         self._name = name
         self._body = body
         self._tree = self._carry.Tree(init, "carry")
-        self.carry = self._tree.build([_copy(x) for x in self._tree.values])
+        self._tree.values = [_copy(x) for x in self._tree.values]
+        self.carry = self._tree.build(self._tree.values)
 
     def take(self, new: Any) -> None:
         """The carry after a step."""
         out = self._carry.Tree(new, "carry", self._tree.structure)
         if out.leaves != self._tree.leaves or out.structure != self._tree.structure:
-            leaves = self._carry.carried(self._tree, out, self._name, self._body)
-            out.values = [_as(x, leaf) for x, leaf in zip(out.values, leaves)]
-            out.leaves = leaves
-            new = out.build(out.values)
-        self._tree, self.carry = out, new
+            out.leaves = self._carry.carried(self._tree, out, self._name, self._body)
+            out.values = [_as(x, leaf) for x, leaf in zip(out.values, out.leaves)]
+        # An array may be the caller's, or come twice; what the loop owns already, it may keep.
+        free = {id(x): x for x in self._tree.values}
+        out.values = [x if free.pop(id(x), None) is x else _copy(x) for x in out.values]
+        self._tree, self.carry = out, out.build(out.values)
 
 
 def _copy(x: Any) -> Any:
@@ -168,17 +170,10 @@ def _as(x: Any, leaf: Any) -> Any:
     return x
 
 
-def _apart(result: Any, operands: Sequence[Any]) -> Any:
-    """The result, with arrays of its own where it may be an operand."""
-    carry = room("carry")
-    given = [x for x in carry.Tree(tuple(operands), "operands").values if type(x) is np.ndarray]
-    tree = carry.Tree(result, "the result")
-
-    def fresh(x: Any) -> Any:
-        shared = type(x) is np.ndarray and any(np.may_share_memory(x, g) for g in given)
-        return _copy(x) if shared else x
-
-    return tree.build([fresh(x) for x in tree.values]) if given else result
+def _apart(result: Any) -> Any:
+    """A tree of the same values, whose arrays nobody else has."""
+    tree = room("carry").Tree(result, "the result")
+    return tree.build([_copy(x) for x in tree.values])
 
 
 def _scan(f: Any, init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, Any]:
@@ -189,7 +184,8 @@ def _scan(f: Any, init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, 
     ys: list[Any] = [None] * length
     for n in range(length)[:: -1 if reverse else 1]:
         x = rows.build([_copy(x[n]) for x in rows.values])
-        carry, ys[n] = room("control").pair(f(steps.carry, x), f)
+        carry, y = room("control").pair(f(steps.carry, x), f)
+        ys[n] = _apart(y)  # the next step may write into the carry that y is
         steps.take(carry)
     return steps.carry, _stacked(ys, f)
 

@@ -43,7 +43,8 @@ __all__ = [
 class Request:
     """A call to be bound: the function, its arguments as the trace sees them, and their layouts.
 
-    kinds: what each dynamic leaf is ("array", "tensor", "scalar", "int", "float", "complex").
+    kinds: what each dynamic leaf is ("array", "tensor", "scalar", "int", "float", "complex",
+        "object").
     layouts: byte strides of each dynamic leaf, None for C order.
     mode: "now", "background" or "never". verify: compare a stored kernel with NumPy too.
     dynamic: (leaf, axis) of each axis whose size is to stay open. obstacle: why it could not.

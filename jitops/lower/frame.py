@@ -120,6 +120,8 @@ class Frame:
         self.shifts: dict[Slot, int] = {}
         # The frame whose code runs this kernel too, and which slot of ours stands for which of its.
         self.original: tuple[Frame, dict[Slot, Slot]] | None = None
+        # Loops within the kernel: the step they are at, which tells where rows lie.
+        self.turns: dict[Any, Affine] = {}
         # Values that are neither stored nor recomputed, such as a row's sum: how to read them.
         self.registers: dict[Var, Callable[[Index, Scope], Value]] = {}
 
@@ -224,8 +226,16 @@ class Frame:
         """Where an element lies, counted from the pointer that the kernel gets."""
         return flatten(index, slot.strides) + -self.shifts.get(slot, 0)
 
+    def _whole(self, slot: Slot, index: Index) -> tuple[Slot, Index]:
+        """For the row of a loop within the kernel: the array, and the element's place in it."""
+        while slot.place[0] == "row" and slot.place[1][1] in self.turns:
+            base, turn, _ = slot.place[1]
+            slot, index = base, (self.turns[turn], *index)
+        return slot, index
+
     def load(self, slot: Slot, index: Index, scope: Scope) -> Value:
         """One element from memory, in its register dtype."""
+        slot, index = self._whole(slot, index)
         buffer, offset = self.buffer(slot), self.offset(slot, index)
         dtype = slot.type.dtype.name
         if is_complex(dtype):
@@ -235,6 +245,7 @@ class Frame:
 
     def store(self, slot: Slot, index: Index, value: Value, scope: Scope) -> None:
         """One element to memory."""
+        slot, index = self._whole(slot, index)
         buffer, offset = self.buffer(slot), self.offset(slot, index)
         dtype = slot.type.dtype.name
         if is_complex(dtype):

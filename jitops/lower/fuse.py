@@ -239,8 +239,10 @@ class _Fuser:
         return True
 
     def _reads(self, atom: Atom, index: Index) -> Iterable[Read]:
-        """What computing ``atom`` reads; the atom itself counts as not stored yet."""
-        return reads(self.definitions, self.stored, atom, index, opened=atom)
+        """What computing ``atom`` reads; the atom itself, unless a root, counts as not stored."""
+        eqn = self.definitions.get(atom) if isinstance(atom, Var) else None
+        opened = None if eqn is not None and is_root(eqn) else atom
+        return reads(self.definitions, self.stored, atom, index, opened)
 
 
 def _operands(eqn: Eqn) -> list[Var]:

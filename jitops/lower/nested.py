@@ -7,7 +7,7 @@ it never changes is computed before the loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jitops.graph import control
@@ -18,6 +18,8 @@ from jitops.lower.cost import CHEAP, weight
 
 Visit = Callable[[Graph], Graph]
 Definitions = Mapping[Var, Eqn]
+
+TRIFLING = 48  # cost units
 
 SUNK = frozenset(("full", "iota", "broadcast", "reshape", "transpose", "slice"))
 
@@ -131,13 +133,40 @@ def _cond(
         sides.append((graph, {v: p for v, p in own.params.items() if p in needed}))
         for var in sides[-1][1]:
             operands.of(var)
+    outputs = [eqn.outputs[n] for n in kept]
+    if all(_trifling(graph) for graph, _ in sides):
+        return _selected(pred, sides, outputs)
     outer = list(operands.params)
     graphs = []
     for graph, params in sides:
         names = [params.get(var) or Var(var.type) for var in outer]
         graphs.append(Graph(names, graph.eqns, graph.results))
-    outputs = [eqn.outputs[n] for n in kept]
     return [Eqn("cond", [pred, *outer], outputs, dict(zip(("then", "otherwise"), graphs)))]
+
+
+def _trifling(graph: Graph) -> bool:
+    """Whether a branch is a few operations on scalars, which cost less than jumping over them."""
+    small = all(
+        eqn.op in SUNK or (PRIMITIVES[eqn.op].kind == "map" and not eqn.output.type.shape)
+        for eqn in graph.eqns
+    )
+    scalars = all(not atom.type.shape for atom in graph.results)
+    return small and scalars and sum(map(weight, graph.eqns)) <= TRIFLING
+
+
+def _selected(
+    pred: Atom, sides: Sequence[tuple[Graph, Mapping[Var, Var]]], outputs: Sequence[Var]
+) -> list[Eqn]:
+    """Both branches, and a choice between their results."""
+    eqns: list[Eqn] = []
+    results = []
+    for graph, params in sides:
+        graph = substituted(graph, {param: var for var, param in params.items()}, ())
+        eqns.extend(graph.eqns)
+        results.append(graph.results)
+    for one, other, output in zip(*results, outputs):
+        eqns.append(Eqn("select", [pred, one, other], [output], {}))
+    return eqns
 
 
 # --- loops ---

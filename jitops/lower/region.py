@@ -16,6 +16,7 @@ from jitops.graph.types import ArrayType
 from jitops.lower.frame import Frame, Slot
 from jitops.lower.kernels import MapKernel, Store
 from jitops.lower.memory import ALIGNMENT, Memory, Piece, first_gap
+from jitops.lower.repeated import repeated
 from jitops.lower.simplify import own_results
 from jitops.lower.steps import Branch, For, Step, Turn, While, row
 
@@ -91,7 +92,7 @@ class Region:
         ]
         return Branch(where, *sides)
 
-    def _while(self) -> While:
+    def _while(self) -> Step:
         given, outputs = control.operands(self.eqn), control.outputs(self.eqn)
         homes = self._homes(given.carry, outputs.carry)
         again = self._reserve(control.PREDICATE)
@@ -99,9 +100,10 @@ class Region:
         params = control.parameters(self.eqn)
         slots = dict(zip(params.carry, homes))
         slots.update(zip(params.consts, map(self._slot, given.consts)))
-        return While(again, self._body(self.eqn.attrs["body"], slots, [again, *homes]))
+        steps = self._body(self.eqn.attrs["body"], slots, [again, *homes])
+        return repeated(While(again, steps), slots)
 
-    def _for(self) -> For:
+    def _for(self) -> Step:
         given, outputs = control.operands(self.eqn), control.outputs(self.eqn)
         params = control.parameters(self.eqn)
         homes = self._homes(given.carry, outputs.carry)
@@ -118,7 +120,7 @@ class Region:
         rows = [row(self.memory.slots[y], turn) for y in outputs.rows]
         steps = self._body(body, slots, [*homes, *rows])
         counter = slots[index] if asked else None
-        return For(count, counter, turn, self.eqn.attrs["reverse"], steps)
+        return repeated(For(count, counter, turn, self.eqn.attrs["reverse"], steps), slots)
 
     def _body(
         self, graph: Graph, slots: Mapping[Var, Slot], results: Sequence[Slot]

@@ -15,6 +15,7 @@ from jitops.graph.ops import PRIMITIVES
 from jitops.lower.frame import Frame, Slot
 from jitops.lower.index import Affine, Index, domain_index, flatten, key_of
 from jitops.lower.kernels import FirstStage, FoldStage, Kernel, MapKernel, RowKernel, StoreStage
+from jitops.lower.repeated import RepeatedMap
 from jitops.lower.scalar import Body
 from jitops.lower.sources import sources
 
@@ -44,6 +45,8 @@ def pattern_of(kernel: Kernel) -> Pattern | None:
     """The pattern of a kernel; None where its accesses are not affine, or its kind is not known."""
     if not isinstance(kernel, (MapKernel, RowKernel)) or 0 in kernel.domain:
         return None
+    if isinstance(kernel, RepeatedMap):
+        return None  # it is a loop as well
     if not all(type(extent) is int for extent in kernel.domain):
         return None
     pattern = Pattern(kernel)

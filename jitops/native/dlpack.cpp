@@ -83,6 +83,11 @@ void describe(TypeFacts& facts) {
   facts.kind = builtin_kind(facts.type);
   if (facts.kind == TypeKind::NumpyScalar) facts.dtype = scalar_dtype(facts.type);
   if (facts.kind != TypeKind::Object) return;
+  // Compiled types cannot be made anew under these names, and NumPy need not import its module.
+  for (const char* name : {"numpy.random._generator.Generator", "numpy.random.mtrand.RandomState"}) {
+    if (std::strcmp(facts.type->tp_name, name) == 0) facts.kind = TypeKind::Generator;
+  }
+  if (facts.kind == TypeKind::Generator) return;
   if (const Ref spec{type_attribute(facts.type, "__jitops_spec__")}) {
     facts.kind = TypeKind::Spec;
     return;

@@ -136,6 +136,12 @@ bool Flattener::other(PyObject* object) {
       if (facts->dtype == DType::Invalid) call_.matchable = 0;
       return true;
     case TypeKind::ArraySubclass: return array(object, Tag::ArrayOfType);
+    case TypeKind::Generator:
+      call_.words.push(head(Tag::ObjectOfType));
+      call_.words.push(address(Py_TYPE(object)));
+      call_.objects.push({reinterpret_cast<PyObject*>(Py_TYPE(object)), false});
+      call_.leaves.push({object, nullptr, 0, LeafKind::Object, DType::Invalid, 0, kFits});
+      return true;
     case TypeKind::Value: return by_value(object);
     case TypeKind::Spec:
       if (allow_specs_) return spec(object);

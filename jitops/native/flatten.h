@@ -26,7 +26,8 @@ enum class TypeKind : uint8_t {
   DictSubclass,
   TensorApi,
   TensorMethod,
-  Spec
+  Spec,
+  Generator  // of random numbers: NumPy's
 };
 
 // What is known about a Python type, found once per type. Those of tensors live for ever.

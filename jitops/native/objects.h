@@ -116,7 +116,7 @@ constexpr size_t kDirect = 14;  // inputs of a direct binding at most
 struct BindingSpec {
   std::vector<Source> sources;
   Node result;
-  PyObject* objects = nullptr;   // a tuple, for host steps; owned
+  PyObject* objects = nullptr;   // a tuple for host steps, arguments by their numbers; owned
   std::vector<char> scalar_out;  // by output: every use of it is as a scalar
   bool plain = false;            // the result is output 0, an array
   bool direct = false;           // plain, and every input is an array argument that is only read,

@@ -108,7 +108,8 @@ bool size_fits(const InputSpec& input, const Source& source, const Call& call) {
 
 bool leaf_fits(const InputSpec& input, const Leaf& leaf, const Call& call, const int64_t* sizes) {
   if (input.scalar) {
-    return leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor && leaf.fits();
+    return leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor &&
+           leaf.kind != LeafKind::Object && leaf.fits();
   }
   if ((leaf.kind != LeafKind::Array && leaf.kind != LeafKind::Tensor) || !leaf.fits() ||
       leaf.dtype != input.dtype || leaf.ndim != input.shape.size() ||
@@ -393,16 +394,44 @@ bool find_owners(const Binding& binding, const Call& call, Frame* frame,
   return true;
 }
 
+// What host steps get besides arrays: the binding's objects, arguments in the place of their
+// numbers.
+Ref find_objects(const Binding& binding, const Call& call) {
+  PyObject* planned = binding.spec.objects;
+  Ref found(PyTuple_New(PyTuple_GET_SIZE(planned)));
+  for (Py_ssize_t i = 0; found && i < PyTuple_GET_SIZE(planned); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(planned, i);
+    if (PyLong_Check(item)) item = call.leaves[PyLong_AsSize_t(item)].object;
+    Py_INCREF(item);
+    PyTuple_SET_ITEM(found.get(), i, item);
+  }
+  return found;
+}
+
+bool objects_fit(const Binding& binding, const Call& call) {
+  PyObject* planned = binding.spec.objects;
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(planned); ++i) {
+    PyObject* item = PyTuple_GET_ITEM(planned, i);
+    if (!PyLong_Check(item)) continue;
+    const size_t leaf = PyLong_AsSize_t(item);
+    if (leaf >= call.leaves.size() || call.leaves[leaf].kind != LeafKind::Object) {
+      PyErr_Clear();
+      return false;
+    }
+  }
+  return true;
+}
+
 // Kernels and host steps in order. Python code runs in between: the call's arguments are held.
 bool run_steps(const Binding& binding, Call& call, int threads, const Sizes& sizes, Frame* frame) {
   const ProgramSpec& program = binding.program->spec;
   call.hold();
   Inline<PyObject*, 32> owners;
-  if (!find_owners(binding, call, frame, &owners)) return false;
+  const Ref objects = find_objects(binding, call);
+  if (!objects || !find_owners(binding, call, frame, &owners)) return false;
   for (const Step& step : program.steps) {
     if (step.callable != nullptr) {
-      PyObject* objects = binding.spec.objects;
-      if (!run_host(step, frame->buffers.begin(), owners.begin(), objects)) return false;
+      if (!run_host(step, frame->buffers.begin(), owners.begin(), objects.get())) return false;
       continue;
     }
     const int32_t code =
@@ -479,6 +508,10 @@ bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
              "' does not accept the argument (dtype, shape, strides or alignment)";
       return false;
     }
+  }
+  if (!objects_fit(binding, call)) {
+    *why = "a step of program '" + program.name + "' needs a random generator as an argument";
+    return false;
   }
   if (args_exist(binding.spec.result, call)) return true;
   *why = "the result refers to an argument that this call does not have";

@@ -38,6 +38,7 @@ enum class Tag : uint8_t {
   ListOfType,
   DictOfType,  // type address
   Keyword,     // a keyword argument: its name follows as a Value token
+  ObjectOfType  // type address: an object that host steps use, whichever it is
 };
 
 constexpr uint64_t head(Tag tag, DType dtype = DType::Invalid, unsigned ndim = 0,
@@ -50,7 +51,15 @@ constexpr uint64_t counted(Tag tag, size_t count) {
 }
 inline uint64_t address(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
-enum class LeafKind : uint8_t { Array, Tensor, NumpyScalar, WeakInt, WeakFloat, WeakComplex };
+enum class LeafKind : uint8_t {
+  Array,
+  Tensor,
+  NumpyScalar,
+  WeakInt,
+  WeakFloat,
+  WeakComplex,
+  Object
+};
 
 // Of an array: not in C order; may be written; aligned, in native byte order and of a dtype that
 // kernels know.

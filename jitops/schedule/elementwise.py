@@ -14,9 +14,11 @@ from tvm import tirx
 from jitops.lower.frame import Scope
 from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable, typical
 from jitops.lower.kernels import Kernel, MapKernel
+from jitops.lower.repeated import RepeatedMap
 from jitops.schedule.loops import Axes, for_loop, merge_axes, nest
 
 TILE = 32
+PIECE = 512  # elements that take the steps of a loop together, in the first-level cache
 LARGE = 1 << 15  # elements; smaller arrays stay in the first-level cache
 
 
@@ -30,6 +32,9 @@ def elementwise(kernel: Kernel) -> Scope | None:
     index = domain_index(kernel.domain)
     offsets = kernel.offsets(index)
     axes = merge_axes(kernel.domain, offsets, index, set())
+    if isinstance(kernel, RepeatedMap):
+        _repeated(kernel, axes, scope)
+        return scope
     across = _across(axes, offsets, index)
     if across is not None:
         _tiled(kernel, axes, across, scope)
@@ -40,6 +45,31 @@ def elementwise(kernel: Kernel) -> Scope | None:
 
     nest(axes.extents, kernel.work, emit, scope)
     return scope
+
+
+def _repeated(kernel: RepeatedMap, axes: Axes, scope: Scope) -> None:
+    """Pieces of the last group of axes take all their steps, one piece after the other."""
+    if not axes.extents:
+        kernel.repeat(lambda step: kernel.element(tuple(axes.index([])), step), scope)
+        return
+    *outer, extent = axes.extents
+    size = min(extent, PIECE)
+
+    def emit(components: Index, inner: Scope) -> None:
+        *outside, piece, _ = components
+        start, left = piece * size, int64(size)
+        if extent % size:
+            left = inner.let(tirx.Min(left, int64(extent) - start.expr()), "at")
+
+        def step(body: Scope) -> None:
+            position, element = loop_variable("j", size), Scope(body)
+            components = (*outside, start + Affine.of(position))
+            kernel.element(tuple(axes.index(components)), element)
+            body.emit(for_loop(position.expr, left, element))
+
+        kernel.repeat(step, inner)
+
+    nest((*outer, -(-extent // size), 1), kernel.work * size, emit, scope)
 
 
 def _across(axes: Axes, offsets: Sequence[Affine] | None, index: Index) -> int | None:

@@ -9,7 +9,7 @@ from jitops.errors import UnsupportedError
 from jitops.graph.graph import Graph, live
 from jitops.trace.intercept import ACTIVE, INTERCEPTION, rebound
 from jitops.trace.raising import NeedsStatic, unsupported
-from jitops.trace.recorder import HostCall
+from jitops.trace.recorder import HostCall, is_generator
 from jitops.trace.session import Param, Trace
 from jitops.trace.sizes import NotDynamic, open_axes, settled
 from jitops.trace.tracer import Tracer
@@ -34,7 +34,7 @@ class Traced:
         parameter has no use in the graph, and a range of that value alone.
     open_axes: (leaf, axis) of each axis whose size is open -> the parameter that it is.
     hosts: the steps that run in NumPy, in order, with the user's lines.
-    objects: the random generators that they draw from.
+    objects: the random generators that they draw from; the number of a leaf for an argument.
     """
 
     __slots__ = (
@@ -124,6 +124,8 @@ def _trace_once(
             static_leaves[count] = value
             t.guard(value, count, name)
             return value
+        if is_generator(value):
+            return t.generator(value, count)
         return t.leaf(value, count, name)
 
     names = parameter_names(fn)

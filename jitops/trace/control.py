@@ -101,7 +101,8 @@ def cond(t: Any, pred: Any, true_fn: Fn, false_fn: Fn, operands: Sequence[Any]) 
     """`jitops.cond`, traced."""
     chosen = truth(t, pred, "the predicate of cond")
     if isinstance(chosen, bool):
-        return call(t, true_fn if chosen else false_fn, *operands)
+        tree = Tree(call(t, true_fn if chosen else false_fn, *operands), "the result")
+        return tree.build([_apart(t, x) for x in tree.values])
     fns = (true_fn, false_fn)
     then, otherwise = (Branch(t, fn, operands) for fn in fns)
     leaves = agreed(then.tree, otherwise.tree, "cond", fns)
@@ -117,11 +118,16 @@ def cond(t: Any, pred: Any, true_fn: Fn, false_fn: Fn, operands: Sequence[Any]) 
     return then.tree.build([to_value(t, a, leaf) for a, leaf in zip(outputs, leaves)])
 
 
+def _apart(t: Any, x: Any) -> Any:
+    """An array with the content of this one; numbers as they are."""
+    if isinstance(x, np.ndarray):
+        x = t.array(x)
+        value = x.known()
+        return t.wrap(x.read()) if value is None else t.wrap_known(np.array(value))
+    return x
+
+
 # --- loops ---
-
-
-def init_tree(init: Any) -> Tree:
-    return Tree(init, "carry")
 
 
 def traced_body(

@@ -207,18 +207,23 @@ def module_draw(t: Any, name: str, args: Any, kwargs: Any) -> Any:
 class TracedGenerator:
     """Stands for a `numpy.random.Generator` or `RandomState` while a function is traced."""
 
-    def __init__(self, t: Any, generator: Any) -> None:
+    def __init__(self, t: Any, kind: type, source: Any) -> None:
         self._t = t
-        self._kind = type(generator)
-        self._number = t.object_number(generator)
+        self._kind = kind
+        self._source = source
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """``isinstance(rng, np.random.Generator)`` holds in traced code."""
         return self._kind
 
+    def described(self) -> tuple[str, Any]:
+        """The generator as a result of the op."""
+        return ("arg" if type(self._source) is int else "const", self._source)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):
             raise AttributeError(name)
         kind = f"random.{self._kind.__name__}"
-        return lambda *args, **kwargs: _drawn(self._t, kind, name, self._number, args, kwargs)
+        number = self._t.object_number(self._source)
+        return lambda *args, **kwargs: _drawn(self._t, kind, name, number, args, kwargs)

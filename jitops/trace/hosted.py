@@ -23,6 +23,7 @@ from jitops.trace.masked import Unknown
 from jitops.trace.promotion import contains_traced, supported
 from jitops.trace.raising import misfit, unsupported
 from jitops.trace.reductions import finish
+from jitops.trace.sizes import NotDynamic
 from jitops.trace.weak import Weak
 from jitops.trace.where import user_line
 
@@ -92,6 +93,8 @@ class Recording:
                 f"np.{self.name} has no native code and cannot run in the body of control flow",
                 "Compute it before the loop or branch, or use a Python loop in the op.",
             )
+        if self.t.sizes:
+            raise NotDynamic(f"np.{self.name} ({user_line()}) runs in NumPy on fixed sizes")
         out = kwargs.pop("out", None)
         names = [*self.hosted.names, *[""] * len(args)]
         given = list(zip(names, args))

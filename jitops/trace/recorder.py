@@ -19,6 +19,15 @@ FLOAT64 = np.dtype("float64")
 PARTS = {"complex64": FLOAT32, "complex128": FLOAT64}
 
 
+GENERATORS = ("numpy.random._generator", "numpy.random.mtrand")
+
+
+def is_generator(x: Any) -> bool:
+    """Whether this is a generator of NumPy's; asking imports nothing."""
+    kind = type(x)
+    return kind.__module__ in GENERATORS and kind.__name__ in ("Generator", "RandomState")
+
+
 class HostCall:
     """A host step and the user's line that asks for it."""
 

@@ -13,18 +13,10 @@ from jitops.graph.types import ArrayType
 from jitops.trace import functions, ufunc
 from jitops.trace.promotion import contains_traced, supported
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
-from jitops.trace.recorder import INT64, Recorder
+from jitops.trace.recorder import INT64, Recorder, is_generator
 from jitops.trace.sizes import OpenSize
 from jitops.trace.tracer import KNOWN_LIMIT, Cell, Tracer
 from jitops.trace.weak import INT64_RANGE, KERNEL_DTYPES, Weak
-
-GENERATORS = ("numpy.random._generator", "numpy.random.mtrand")
-
-
-def is_generator(x: Any) -> bool:
-    """Whether this is a generator of NumPy's; asking imports nothing."""
-    kind = type(x)
-    return kind.__module__ in GENERATORS and kind.__name__ in ("Generator", "RandomState")
 
 
 class Param:
@@ -69,7 +61,7 @@ class Trace(Recorder):
         self.captured: dict[int, tuple[Any, Tracer]] = {}
         self.globals_named: dict[int, str] = {}
         self.rebound: dict[int, Any] = {}
-        self.objects: list[Any] = []  # random generators that the op draws from
+        self.objects: list[Any] = []  # random generators drawn from, or the leaves that they are
         self.watched: list[tuple[Any, Any]] = []  # others, and their states before
         self.scope: Any = None  # the body of control flow being traced (`jitops.trace.scope`)
         self.done = False
@@ -154,9 +146,13 @@ class Trace(Recorder):
     def stand_in(self, x: Any) -> Any:
         """What the function sees for an object that is not an array: random generators record."""
         if is_generator(x):
-            return functions.room("drawing").TracedGenerator(self, x)
+            return self.generator(x, x)
         self.watch(x)
         return x
+
+    def generator(self, x: Any, source: Any) -> Any:
+        """A random generator as the function sees it; source: itself, or the leaf that it is."""
+        return functions.room("drawing").TracedGenerator(self, type(x), source)
 
     def watch(self, x: Any) -> None:
         """Remember the generators among an object's attributes: tracing must not use them up."""
@@ -174,12 +170,12 @@ class Trace(Recorder):
             generator._bit_generator.state = state
         return bool(drawn)
 
-    def object_number(self, x: Any) -> int:
-        """The number by which steps refer to an object."""
+    def object_number(self, source: Any) -> int:
+        """The number by which steps refer to an object, or to a leaf of the call."""
         for number, known in enumerate(self.objects):
-            if known is x:
+            if known is source:
                 return number
-        self.objects.append(x)
+        self.objects.append(source)
         return len(self.objects) - 1
 
     def limit(self, atom: Atom, low: int, high: int) -> bool:

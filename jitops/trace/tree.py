@@ -12,6 +12,7 @@ from jitops.graph.sizes import Size
 from jitops.graph.types import Spec
 from jitops.trace.masked import Masked, Unknown
 from jitops.trace.raising import unsupported
+from jitops.trace.recorder import is_generator
 from jitops.trace.tracer import Tracer
 from jitops.trace.weak import Weak
 
@@ -19,9 +20,10 @@ DYNAMIC = (float, int, complex)
 
 
 def is_leaf(x: Any) -> bool:
-    """Whether a value is a runtime argument: an array, a spec, a NumPy or Python number."""
+    """Whether a value is a runtime argument: an array, a spec, a number, a random generator."""
     kind = type(x)
-    return kind in DYNAMIC or kind is Spec or isinstance(x, (np.ndarray, np.generic))
+    plain = kind in DYNAMIC or kind is Spec or isinstance(x, (np.ndarray, np.generic))
+    return plain or is_generator(x)
 
 
 def mapped(
@@ -66,6 +68,8 @@ class Results:
             return ("namedtuple", kind, tuple(map(self.describe, x)))
         if isinstance(x, np.ndarray):
             return self._leaf(self.trace.array(x))
+        if kind.__module__ == "jitops.trace.drawing":
+            return x.described()  # type: ignore[no-any-return]
         return ("const", x if kind is not Size else x.symbol.refuse(x, "the result"))
 
     def _leaf(self, x: Any) -> tuple[Any, ...]:

@@ -139,6 +139,41 @@ def test_generators_among_globals_and_two_of_them() -> None:
         same(f, program(X))
 
 
+def test_another_generator_is_another_argument_and_not_another_signature() -> None:
+    def program(one: Any, x: Any, more: Any) -> Any:
+        return [one.normal(x), more["two"].random(3), one.random()]
+
+    op = jitop(program, strict=False)
+    for seed in range(4):
+        found = op(MODERN(seed), X, {"two": MODERN(9)})
+        same(found, program(MODERN(seed), X, {"two": MODERN(9)}))
+    both, numpys = MODERN(1), MODERN(1)
+    same(op(both, X, {"two": both}), program(numpys, X, {"two": numpys}))
+    same(op(LEGACY(1), X, {"two": MODERN(9)}), program(LEGACY(1), X, {"two": MODERN(9)}))
+    assert (op.stats()["misses"], op.size) == (2, 2)
+
+
+def test_generators_that_are_not_used_and_static_ones() -> None:
+    op = jitop(lambda rng, x: x + 1)
+    np.testing.assert_array_equal(op(MODERN(1), X), X + 1)
+    op = jitop(lambda rng, x, n: rng.normal(x) * np.zeros(n), static="rng", strict=False)
+    same(op(MODERN(1), X, 6), MODERN(1).normal(X) * 0)
+    op = jitop(lambda n, rng, x: rng.normal(size=n) + x, strict=False)  # n becomes static
+    same(op(6, MODERN(1), X), MODERN(1).normal(size=6) + X)
+    op = jitop(lambda rng, x: rng, strict=False)
+    rng = MODERN(1)
+    assert op(rng, X) is rng
+
+
+def test_sizes_that_vary_have_a_kernel_each() -> None:
+    op = jitop(lambda rng, x: rng.normal(size=x.shape) + np.fft.rfft(x)[:1].real, strict=False)
+    for n in (*range(3, 10), 5):
+        x = np.arange(float(n))
+        mine, numpys = MODERN(n), MODERN(n)
+        np.testing.assert_allclose(op(mine, x), op.eager(numpys, x))
+    assert op.stats()["misses"] == 7
+
+
 def test_a_python_number_is_weak_as_in_numpy() -> None:
     def program(rng: Any, x: Any) -> Any:
         return [x * rng.normal(), x + rng.uniform() * 2, np.sin(rng.random()) * x]

@@ -199,6 +199,48 @@ def returned_after_the_write(x: Any, flag: Any) -> Any:
     return cond(flag > 0, write, lambda: x), x.sum()
 
 
+def aliases(x: Any, y: Any) -> Any:
+    """Whatever a body returns, it is written to here, and must not be seen elsewhere."""
+    chosen = cond(x[0] > 0, lambda: y, lambda: x[::-1])
+    chosen += 1
+    known = cond(True, lambda: x, lambda: y)
+    known *= 3
+
+    def step(i: Any, c: Any) -> Any:
+        a = c[0]
+        a *= 2
+        return y, a
+
+    def row(c: Any, r: Any) -> Any:
+        c += r
+        r += 1
+        return c, (c, r)
+
+    return chosen, known, fori_loop(0, 3, step, (x, x)), scan(row, x[0:1], x), x, y
+
+
+def measured(x: Any) -> Any:
+    """Several reductions of what a loop gives."""
+    y = fori_loop(0, 3, lambda i, y: y.cumsum(axis=1) / 3, x)
+    return y.sum(axis=1), y.max(axis=1), y.mean(axis=1)
+
+
+def logistic(x: Any, r: Any, n: Any) -> Any:
+    """A loop whose elements do not look at each other: one kernel."""
+
+    def step(i: Any, c: Any) -> Any:
+        x, seen = c
+        x = r * x * (1 - x) + 1e-3 * i
+        return x, seen + (x > 0.5)
+
+    return fori_loop(0, n, step, (x, np.zeros(x.shape, "int32")))
+
+
+def averaged(xs: Any) -> Any:
+    """Rows in and rows out of a loop within a kernel, backwards."""
+    return scan(lambda c, x: ((0.9 * c + 0.1 * x,) * 2), xs[0] * 0, xs, reverse=True)
+
+
 def mixed_types(x: Any) -> Any:
     """Python numbers in a carry, that stay or take a dtype."""
 
@@ -253,5 +295,13 @@ PROGRAMS: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("outer update", outer_update, (np.arange(4.0), np.float64(1))),
     ("no outer update", outer_update, (np.arange(4.0), np.float64(-1))),
     ("returned after the write", returned_after_the_write, (np.arange(5.0), np.float64(1))),
+    ("aliases", aliases, (np.arange(1.0, 5.0), np.arange(7.0, 11.0))),
+    ("measured", measured, (floats("float64", 20, 6),)),
+    ("logistic", logistic, (np.abs(floats("float64", 1300)) % 1, 3.7, 40)),
+    ("logistic of 2d", logistic, (np.abs(floats("float32", 9, 31))[:, ::2] % 1, 3.7, 5)),
+    ("logistic of no steps", logistic, (np.abs(floats("float32", 9)) % 1, 3.7, 0)),
+    ("averaged", averaged, (floats("float64", 6, 7),)),
+    ("averaged scalars", averaged, (floats("float32", 50)[::-2],)),
+    ("averaged layers", averaged, (floats("float64", 4, 3, 5).transpose(1, 2, 0),)),
     ("mixed types", mixed_types, (floats("float32", 5),)),
 ]
