@@ -163,8 +163,9 @@ class Op(Dispatcher):
         from jitops.pipeline import prepare
 
         started = time.perf_counter()
-        _, request, traced, layouts = self._traced(self._call(tuple(args), kwargs))
+        call, request, traced, layouts = self._traced(self._call(tuple(args), kwargs))
         self._refuse_hosts(traced)
+        self._refuse_closed(call, request)
         request.mode, request.verify = "never" if check else "now", verify
         key, status = prepare(request, traced, layouts, self._runtime, target)
         return Compiled(key.digest, status, time.perf_counter() - started)
@@ -301,6 +302,7 @@ class Op(Dispatcher):
         call, request, traced, layouts = self._traced(call)
         self._refuse_hosts(traced)
         request.mode = mode or request.mode
+        self._refuse_closed(call, request)
         recorder = self._runtime.recorder()
         if recorder is not None:
             recorder.note(self.eager, call, traced)
@@ -315,6 +317,15 @@ class Op(Dispatcher):
         if isinstance(bound, Bound) and bound.status != "known":
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
         return call, bound
+
+    def _refuse_closed(self, call: Call, request: Request) -> None:
+        """A spec with an open size asks for one kernel for all sizes; say why there is none."""
+        if request.obstacle and any(getattr(leaf[0], "open", ()) for leaf in call.leaves):
+            raise ArgumentError(
+                f"op {self.__qualname__!r} has no kernel that serves all sizes",
+                found=request.obstacle,
+                way_out="Name the sizes in the spec, one spec for each.",
+            )
 
     def _warn_of_many(self, call: Call, request: Request) -> None:
         what = self._variants.too_many(call)

@@ -8,7 +8,7 @@ A manifest is JSON, one object per signature, as a list or one to a line:
 A spec names each argument in order, keyword arguments as name=...; an argument is
 
     float32[8,4]            an array in C order
-    float32[n,4]            one kernel for all sizes of an axis; * for a name that is used once
+    float32[n,4]            one kernel for all sizes of an axis; * is a name like any other
     float32[8,4]@[4,32]     an array with these strides, in bytes
     float32()               a NumPy scalar
     float int complex bool  a Python scalar of that type

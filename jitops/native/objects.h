@@ -48,6 +48,7 @@ struct OutputSpec {
   std::vector<npy_intp> layout;  // shape, then strides as NumPy gives them to a fresh array
   int flags = 0;                 // NumPy's flags of a fresh array
   size_t bytes = 0;
+  int64_t row_bytes = 0;  // of one step along the open axis
 };
 
 // Memory that a host step reads or writes: an array in one of the entry's buffers.

@@ -171,6 +171,10 @@ bool read_output(PyObject* item, OutputSpec* output) {
   output->bytes = dtype_size(output->dtype);
   for (const int64_t extent : output->shape) output->bytes *= static_cast<size_t>(extent);
   output->steps = c_strides(output->shape, 1);
+  if (!output->open.empty()) {
+    const int64_t item = static_cast<int64_t>(dtype_size(output->dtype));
+    output->row_bytes = output->steps[output->open[0].axis] * item;
+  }
   return !dtype_is_builtin(output->dtype) || plan_array(output);
 }
 

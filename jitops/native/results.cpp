@@ -85,12 +85,12 @@ inline bool open_shape(const OutputSpec& output, const int64_t* sizes, int64_t* 
                        size_t* bytes) {
   for (const OpenTerm& term : output.open) shape[term.axis] += term.factor * sizes[term.size];
   const uint32_t axis = output.open[0].axis;
-  const __int128 total = static_cast<__int128>(output.steps[axis]) * shape[axis] *
-                         static_cast<int64_t>(dtype_size(output.dtype));
+  int64_t total;
+  if (__builtin_expect(__builtin_mul_overflow(output.row_bytes, shape[axis], &total), 0)) {
+    return PyErr_NoMemory(), false;
+  }
   *bytes = static_cast<size_t>(total);
-  if (total >= 0 && total < __int128{1} << 62) return true;
-  PyErr_NoMemory();
-  return false;
+  return true;
 }
 
 // The array is put together here: PyArray_NewFromDescr checks again what the program fixed once. It

@@ -16,6 +16,7 @@ constexpr size_t kSlot = 16;  // bytes of the widest scalar
 // What a call of a program with open sizes costs decides as for closed ones; jitops/lower/cost.py:
 // PARALLEL_NS, and program.cpp.
 constexpr double kParallelFrom = 24000.0, kReleaseFrom = 20000.0;  // ns
+constexpr double kOneTask = 6000.0;  // below jitops/schedule/loops.py: GRAIN_NS, no loop is split
 
 // The word of a call that holds the size which a program input is.
 const uint64_t& size_word(const Source& source, const Call& call) {
@@ -443,7 +444,7 @@ bool run_steps(const Binding& binding, Call& call, int threads, const Sizes& siz
 
 // The common small call, arrays in and one array out, without a frame.
 template <bool kOpen>
-Outcome run_direct(const Binding& binding, const Call& call, const int64_t* sizes,
+Outcome run_direct(const Binding& binding, const Call& call, const Sizes* open,
                    PyObject** result) {
   const ProgramSpec& program = binding.program->spec;
   void* buffers[kDirect + 2];
@@ -456,6 +457,7 @@ Outcome run_direct(const Binding& binding, const Call& call, const int64_t* size
     }
   }
   Result made;
+  const int64_t* sizes = kOpen ? open->values : nullptr;
   if (!(call.tensor != nullptr ? new_tensor(program.outputs[0], *call.tensor, sizes, &made)
                                : new_array(program.outputs[0], sizes, &made))) {
     return Outcome::Failed;
@@ -463,7 +465,7 @@ Outcome run_direct(const Binding& binding, const Call& call, const int64_t* size
   next[0] = made.data;
   next[1] = nullptr;
   int32_t code;
-  if (kOpen) {
+  if (kOpen && open->cost > kOneTask) {
     const pool::OpLimit limit(1);  // its loops are parallel ones for any size
     code = program.entry(buffers);
   } else {
@@ -541,7 +543,7 @@ Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result
   const Sizes sizes(open ? &binding : nullptr, call);
   if (binding.spec.direct && (call.tensor == nullptr || call.tensor->api != nullptr)) {
     if (__builtin_expect(!open, 1)) return run_direct<false>(binding, call, nullptr, result);
-    if (sizes.cost < kReleaseFrom) return run_direct<true>(binding, call, sizes.values, result);
+    if (sizes.cost < kReleaseFrom) return run_direct<true>(binding, call, &sizes, result);
   }
   Frame frame;
   const Outcome gathered = gather_inputs(binding, call, sizes.values, &frame);

@@ -13,6 +13,7 @@ from jitops.lower.cost import PARALLEL_NS, UNIT_NS
 from jitops.lower.frame import Scope
 from jitops.lower.index import (
     Affine,
+    Extent,
     Index,
     ceil_div,
     int64,
@@ -107,18 +108,19 @@ def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope)
     """One task per piece of the innermost axis."""
     inner = extents[-1]
     grid = (*extents[:-1], ceil_div(inner, chunk, scope))
-    task = loop_variable("t", prod(grid))
-    body = Scope(scope)
-    *outer, piece = unflatten(Affine.of(task), grid, body)
-    start = piece * chunk
-    step = loop_variable("j", chunk)
-    element = Scope(body)
-    emit((*outer, start + Affine.of(step)), element)
-    left: Any = int64(chunk)
-    if is_open(inner) or inner % chunk:
-        left = tirx.Min(int64(chunk), int64(inner) - start.expr())
-    body.emit(for_loop(step.expr, left, element))
-    scope.emit(for_loop(task.expr, int64(prod(grid)), body, parallel=True))
+
+    def task(number: Affine, body: Scope) -> None:
+        *outer, piece = unflatten(number, grid, body)
+        start = piece * chunk
+        step = loop_variable("j", chunk)
+        element = Scope(body)
+        emit((*outer, start + Affine.of(step)), element)
+        left: Any = int64(chunk)
+        if is_open(inner) or inner % chunk:
+            left = tirx.Min(int64(chunk), int64(inner) - start.expr())
+        body.emit(for_loop(step.expr, left, element))
+
+    _tasks(prod(grid), task, scope)
 
 
 def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) -> None:
@@ -128,15 +130,28 @@ def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) 
         depth += 1
     fused, inside = prod(extents[:depth]), prod(extents[depth:])
     rows = max(1, grain // inside)
-    tasks = ceil_div(fused, rows, scope)
-    task, row = loop_variable("t", tasks), loop_variable("r", rows)
-    body = Scope(scope)
-    one = Scope(body)
-    position = Affine.of(task) * rows + Affine.of(row)
-    prefix = unflatten(position, extents[:depth], one) if depth > 1 else (position,)
-    serial(extents[depth:], emit, one, tuple(prefix))
-    left: Any = int64(rows)
-    if is_open(fused) or fused % rows:
-        left = tirx.Min(int64(rows), int64(fused) - (Affine.of(task) * rows).expr())
-    body.emit(for_loop(row.expr, left, one))
-    scope.emit(for_loop(task.expr, int64(tasks), body, parallel=True))
+
+    def task(number: Affine, body: Scope) -> None:
+        row = loop_variable("r", rows)
+        one = Scope(body)
+        position = number * rows + Affine.of(row)
+        prefix = unflatten(position, extents[:depth], one) if depth > 1 else (position,)
+        serial(extents[depth:], emit, one, tuple(prefix))
+        left: Any = int64(rows)
+        if is_open(fused) or fused % rows:
+            left = tirx.Min(int64(rows), int64(fused) - (number * rows).expr())
+        body.emit(for_loop(row.expr, left, one))
+
+    _tasks(ceil_div(fused, rows, scope), task, scope)
+
+
+def _tasks(count: Extent, emit: Callable[[Affine, Scope], None], scope: Scope) -> None:
+    """``parallel for t in range(count): emit(t)``; an only one is not handed over."""
+    number, body = loop_variable("t", count), Scope(scope)
+    emit(Affine.of(number), body)
+    loop = for_loop(number.expr, int64(count), body, parallel=True)
+    if is_open(count):
+        only = Scope(scope)
+        emit(Affine({}), only)
+        loop = st.IfThenElse(tirx.EQ(int64(count), int64(1)), only.block(), loop)
+    scope.emit(loop)

@@ -92,7 +92,8 @@ def trace(
 
 def is_traced(x: Any) -> bool:
     """Whether this stands for a value of a function that is being traced."""
-    return type(x) is Tracer or type(x) is Weak
+    kind = type(x)
+    return kind is Tracer or kind is Weak or kind.__module__ == "jitops.trace.drawing"
 
 
 def host_steps_refused(op: str, hosts: Sequence[HostCall]) -> UnsupportedError:

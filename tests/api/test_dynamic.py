@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 import jitops
 from jitops import jitop, spec
 from jitops.errors import ArgumentError
+from jitops.manifest import read_manifest
+from jitops.spec_text import parse_spec
 
 RNG = np.random.default_rng(3)
 SIZES = (2, 0, 3, 1, 7, 16, 64, 100, 1000, 4097, 100_003)
@@ -63,8 +65,12 @@ def running(x):
     return np.cumsum(x, axis=1), x.argmax(axis=1), x.any(axis=1)
 
 
-def products(x, y):
-    return np.matmul(x, y)
+def scaled(x, y):
+    return x * 3 + 1, y * 5
+
+
+def either(x):
+    return x * 7 if x.shape[0] > 50 else x * 9
 
 
 TABLE = [
@@ -284,6 +290,31 @@ def test_a_spec_with_an_open_size_makes_the_kernel_of_all_sizes():
         x = array(n, 3)
         assert_numpys(op(x), x * 3 - 1)
     assert op.stats() == {"hits": 3, "misses": 0, "compiles": 1, "loads": 0}
+
+
+def test_a_spec_with_an_open_size_is_refused_where_there_is_no_such_kernel():
+    op = jitop(lambda x: x * len(x))
+    with pytest.raises(ArgumentError, match=r"len\(\)"):
+        op.compile(spec(("n",)))
+
+
+def test_what_is_recorded_prepares_the_kernel_for_all_sizes(tmp_path):
+    path = tmp_path / "manifest.json"
+    op = jitop(dynamic={"x": 0, "y": 0})(scaled)
+    branching = jitop(dynamic={"x": 0})(either)
+    with jitops.options(record=str(path)):
+        for n in (5, 80, 2):
+            op(array(n, 3), array(n))
+            branching(array(n))
+        op(array(4, 3), array(6))
+    specs = [job.spec for job in read_manifest(str(path))]
+    assert sorted(specs) == [
+        "float32[n,3],float32[m]", "float32[n,3],float32[n]", "float32[n=2]", "float32[n]",
+    ]  # fmt: skip
+    fresh = {name: jitop(fn) for name, fn in (("scaled", scaled), ("either", either))}
+    for job in read_manifest(str(path)):
+        args, kwargs = parse_spec(job.spec, spec)
+        assert fresh[job.op.split(":")[1]].prepare(args, kwargs).status == "loaded"
 
 
 PROGRAM = """

@@ -21,6 +21,11 @@ def softmax(x, axis=-1):
     return e / e.sum(axis=axis, keepdims=True)
 
 @jitop
+def whiten(x):
+    u, _, vt = np.linalg.svd(x - x.mean())
+    return u @ vt
+
+@jitop
 def step(p, lr, n):
     p["w"] -= lr * p["g"]
     return p["w"].sum() * n, np.zeros(n)
@@ -93,6 +98,26 @@ def test_a_miss_is_explained_by_its_nearest_entry(project: Project) -> None:
     assert hit["status"] == "stored"
     (miss,) = project.jitops("explain", "ops:softmax", "--spec", "float32[8,7]", status=1)
     assert miss["differences"][0] == "arguments: x float32[8,7] C now, x float32[8,6] C stored"
+
+
+def test_host_steps_are_warmed_recorded_and_listed_and_strict_refuses_them(
+    project: Project,
+) -> None:
+    arguments = ("ops:whiten", "--spec", "float64[4,4]")
+    (warmed,) = project.jitops("warm", *arguments)
+    assert warmed["status"] == "compiled"
+    (told,) = project.jitops("explain", *arguments)
+    assert told["status"] == "stored"
+    (host,) = told["hosts"]
+    assert host == "numpy.linalg.svd on float64[4,4], ops.py:12"
+    text = project.run("-m", "jitops.cli", "explain", *arguments)
+    assert f"  step 1: {host}, runs in NumPy" in text
+    (refused,) = project.jitops("warm", *arguments, status=1, JITOPS_STRICT="1")
+    assert "numpy.linalg.svd has no native code" in refused["error"]
+    code = "import numpy as np, ops; ops.whiten(np.eye(4)); print(ops.whiten.stats()['loads'])"
+    assert project.run("-c", code, JITOPS_RECORD="seen.json").strip() == "1"
+    (again,) = project.jitops("warm", "seen.json")
+    assert (again["key"], again["status"]) == (warmed["key"], "loaded")
 
 
 def test_a_cache_for_other_machines_is_found_by_this_one(project: Project) -> None:

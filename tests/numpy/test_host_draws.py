@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import jitops
 from jitops import jitop
 from jitops.errors import BranchError, UnsupportedError
 
@@ -165,6 +166,18 @@ def test_generators_that_are_not_used_and_static_ones() -> None:
     assert op(rng, X) is rng
 
 
+class Ops:
+    noise = jitop(lambda rng: rng.normal(size=3), strict=False)
+
+
+def test_an_op_within_an_op_draws_from_the_same_stream() -> None:
+    def program(rng: Any, x: Any) -> Any:
+        return [Ops.noise.eager(rng) + x, Ops.noise(rng) * x, rng.random()]
+
+    with jitops.options(debug=True):
+        compare(program, MODERN, X[:3])
+
+
 def test_sizes_that_vary_have_a_kernel_each() -> None:
     op = jitop(lambda rng, x: rng.normal(size=x.shape) + np.fft.rfft(x)[:1].real, strict=False)
     for n in (*range(3, 10), 5):
@@ -194,8 +207,6 @@ def test_tracing_explaining_and_checking_draw_nothing() -> None:
     assert said.startswith("numpy.random.Generator.normal on float64[6], test_host_draws.py:")
     op.compile(rng, X)
     assert state(rng) == before
-    import jitops
-
     with jitops.options(check=True):
         op.reset()
         op.compile(rng, X * 2)

@@ -154,6 +154,17 @@ def runs(process: int) -> bool:
         return False
 
 
+def test_host_steps_are_compiled_by_the_worker(service: Service) -> None:
+    def solved(x: Any) -> Any:
+        return np.linalg.solve(x @ x.T + 5 * np.eye(3), x[:, 0]) * 2
+
+    op = service.op(solved, compile="background")
+    for _ in range(2):
+        np.testing.assert_allclose(op(X), solved(X), rtol=1e-12)
+        ready(op, X)
+    assert op.stats()["loads"] == 1
+
+
 def test_a_fork_has_a_worker_of_its_own(service: Service) -> None:
     op = service.op(double, compile="background")
     op(X)
