@@ -174,3 +174,18 @@ def test_empty_and_scalar_operands(dtype):
     ):
         assert f.shape == w.shape
         assert np.array_equal(f, w)
+
+
+def test_totals_of_few_long_rows_can_be_computed_from_each_other():
+    """Each is cut into pieces; the joining of the pieces reads what another kernel stores."""
+    b = Builder()
+    x = b.param((1 << 18,), "float64")
+    mask = b.emit("gt", x, b.literal(0.5, "float64"))
+    counted = b.emit("cast", mask, dtype="float64")
+    inside = b.emit("select", mask, x, b.literal(0.0, "float64"))
+    total, count = (b.emit("reduce_sum", v, axes=(0,)) for v in (inside, counted))
+    graph = b.graph(total, count, b.emit("div", total, count))
+    values = np.random.default_rng(0).random(1 << 18)
+    found = Compiled(graph)(values)
+    wanted = values[values > 0.5]
+    np.testing.assert_allclose(found, [wanted.sum(), wanted.size, wanted.mean()])
