@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from compiled import Builder, compiled_like
+from compiled import Builder, Compiled, compiled_like
 from samples import COMPLEXES, DTYPES, FLOATS, dtype_of, mismatch, random, special
 
 from jitops.graph.evaluate import evaluate
