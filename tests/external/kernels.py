@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import sys
@@ -70,7 +71,8 @@ def run(kernel: Kernel) -> Outcome:
     Raises what jitops raises.
     """
     function = kernel.function
-    wanted_arguments, found_arguments, again = (kernel.arguments() for _ in range(3))
+    wanted_arguments = kernel.arguments()
+    found_arguments, again = copy.deepcopy(wanted_arguments), copy.deepcopy(wanted_arguments)
     op = jitop(function)
     started = time.perf_counter()
     with np.errstate(all="ignore"):

@@ -1,0 +1,191 @@
+"""NumPy's namespace with every function and ufunc run by jitops: `np.f(x)` is `jitop(np.f)(x)`.
+
+Calls without a numeric array are NumPy's own (they make arrays, or ask about types), and so are
+calls with arrays that jitops refuses by contract: objects, strings, dates, subclasses. All others
+run strictly: a call that ends up in NumPy is an error. `CALLS` counts both kinds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import types
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import numpy._core.umath
+
+import jitops
+
+CALLS: Counter[str] = Counter()
+NUMERIC = "biufc"
+METHODS = ("reduce", "accumulate", "reduceat", "outer", "at", "__call__")
+# Functions that inspect, print or configure instead of computing.
+OTHERS = frozenset(
+    """
+    array_repr array_str array2string printoptions set_printoptions get_printoptions seterr geterr
+    errstate seterrcall geterrcall setbufsize getbufsize save savez savez_compressed load savetxt
+    loadtxt genfromtxt fromfile frombuffer fromstring shares_memory may_share_memory info
+    vectorize frompyfunc nditer ndenumerate ndindex flatiter broadcast from_dlpack asarray array
+    asanyarray require iterable isfortran format_float_positional format_float_scientific
+    """.split()
+)
+
+
+class FellBackError(AssertionError):
+    """The call ran in NumPy although strict is on."""
+
+
+def numeric(x: Any) -> bool:
+    """Whether jitops takes this as an array or a NumPy scalar."""
+    return (type(x) is numpy.ndarray or isinstance(x, numpy.generic)) and x.dtype.kind in NUMERIC
+
+
+def foreign(x: Any) -> bool:
+    """Whether jitops refuses this array by contract."""
+    kinds = (numpy.ndarray, numpy.generic)
+    if isinstance(x, kinds):
+        return not numeric(x) or x.dtype.itemsize > 16 or x.dtype == numpy.longdouble
+    return False
+
+
+def leaves_of(x: Any) -> list[Any]:
+    """Arrays and everything else in nested tuples, lists and dicts."""
+    if type(x) in (tuple, list):
+        return [leaf for item in x for leaf in leaves_of(item)]
+    if type(x) is dict:
+        return [leaf for item in x.values() for leaf in leaves_of(item)]
+    return [x]
+
+
+def filled(x: Any, arrays: Any) -> Any:
+    """The structure with its arrays taken from an iterator."""
+    if type(x) in (tuple, list):
+        return type(x)(filled(item, arrays) for item in x)
+    if type(x) is dict:
+        return {name: filled(item, arrays) for name, item in x.items()}
+    return next(arrays) if numeric(x) else x
+
+
+def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The call, compiled: arrays are arguments of the op, everything else its constants."""
+    leaves = leaves_of((args, kwargs))
+    arrays = [leaf for leaf in leaves if numeric(leaf)]
+    if not arrays or any(map(foreign, leaves)):
+        CALLS["numpy"] += 1
+        return function(*args, **kwargs)
+    structure = filled((args, kwargs), iter(range(len(arrays))))  # keeps no array
+
+    def call(*values: Any) -> Any:
+        numbered = iter(values)
+        given, named = rebuilt(structure, (args, kwargs), numbered)
+        return function(*given, **named)
+
+    call.__name__ = getattr(function, "__name__", "call")
+    op = jitops.jitop(call)
+    found = op(*arrays)
+    if not op.size:
+        raise FellBackError(f"{call.__name__} ran in NumPy")
+    CALLS["jitops"] += 1
+    return found
+
+
+def rebuilt(structure: Any, original: Any, values: Any) -> Any:
+    """The arguments with the op's own values in the places of arrays."""
+    if type(original) in (tuple, list):
+        pairs = zip(structure, original)
+        return type(original)(rebuilt(s, o, values) for s, o in pairs)
+    if type(original) is dict:
+        return {name: rebuilt(structure[name], o, values) for name, o in original.items()}
+    return next(values) if numeric(original) else structure
+
+
+class Compiled:
+    """A function of NumPy whose calls run in jitops; in all else it is that function."""
+
+    def __init__(self, function: Any) -> None:
+        self.__dict__["function"] = function
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        plain = plainly((args, kwargs))
+        return run(self.function, *plain)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.function, name)
+        if isinstance(self.function, numpy.ufunc) and name in METHODS:
+            return Compiled(found)
+        return found
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self.function)
+
+    def __repr__(self) -> str:
+        return repr(self.function)
+
+    def __eq__(self, other: Any) -> bool:
+        return self.function == plainly(other)  # type: ignore[no-any-return]
+
+    def __hash__(self) -> int:
+        return hash(self.function)
+
+    def __reduce__(self) -> Any:
+        return Compiled, (self.function,)
+
+
+def plainly(x: Any) -> Any:
+    """Wrapped functions among the arguments as what they wrap."""
+    if type(x) is Compiled:
+        return x.function
+    if type(x) in (tuple, list):
+        return type(x)(map(plainly, x))
+    if type(x) is dict:
+        return {name: plainly(item) for name, item in x.items()}
+    return x
+
+
+class Namespace(types.ModuleType):
+    """A module of NumPy with its functions wrapped."""
+
+    def __init__(self, module: types.ModuleType) -> None:
+        super().__init__(module.__name__)
+        self.__dict__["module"] = module
+
+        for name, found in vars(module).items():
+            self.__dict__[name] = self.wrapped(name, found)
+
+    @staticmethod
+    def wrapped(name: str, found: Any) -> Any:
+        if isinstance(found, numpy.ufunc) or (callable(found) and computes(name, found)):
+            return Compiled(found)
+        if isinstance(found, types.ModuleType) and name in ("linalg", "fft", "_core", "umath"):
+            return Namespace(found)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.module, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self.module)
+
+
+def computes(name: str, function: Any) -> bool:
+    """Whether a callable of NumPy is a function that computes."""
+    return not isinstance(function, type) and name not in OTHERS and not name.startswith("_")
+
+
+np = xp = Namespace(numpy)
+ncu = np._core.umath
+
+
+def report() -> None:
+    """The counts, for the one who started the run."""
+    path = os.environ.get("JITOPS_EXTERNAL_CALLS")
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"{CALLS['jitops']} {CALLS['numpy']}")
+
+
+atexit.register(report)
