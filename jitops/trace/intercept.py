@@ -111,17 +111,18 @@ def _of_module(module: str, name: str, original: Any) -> Any:
 
 
 class _ObjectsMaker:
-    """Stands for ``np.r_`` or ``np.c_``."""
+    """Stands for an object of NumPy that is indexed, such as ``np.r_``."""
 
-    def __init__(self, original: Any, columns: bool) -> None:
+    def __init__(self, original: Any, kind: str, option: bool) -> None:
         self._original = original
-        self._columns = columns
+        self._kind = kind
+        self._option = option
 
     def __getitem__(self, key: Any) -> Any:
         trace = ACTIVE.get()
         if trace is None or _from_inside():
             return self._original[key]
-        return room("objects").Joiner(trace, self._columns)[key]
+        return getattr(room("objects"), self._kind)(trace, self._option)[key]
 
 
 def _bound(original: Any, kind: str) -> Any:
@@ -169,6 +170,14 @@ class _Class:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
 
+
+# Objects that are indexed to make arrays: their class in `jitops.trace.objects`, and its option.
+INDEXED = {
+    "r_": ("Joiner", False),
+    "c_": ("Joiner", True),
+    "mgrid": ("Grid", False),
+    "ogrid": ("Grid", True),
+}
 
 # Functions that do not dispatch, of `jitops.trace.refused`: those of files are refused always.
 OF_FILES = ["fromfile", "fromregex", "genfromtxt", "load", "loadtxt"]
@@ -244,9 +253,9 @@ class Interception:
         self.wrappers = {n: attribute for n, (attribute, _) in makers.items()}
         self.by_id = {id(self.originals[n]): direct for n, (_, direct) in makers.items()}
         self.by_id.update({id(attribute): direct for attribute, direct in makers.values()})
-        for name, columns in (("r_", False), ("c_", True)):
+        for name, (kind, option) in INDEXED.items():
             self.originals[name] = getattr(np, name)
-            self.wrappers[name] = _ObjectsMaker(self.originals[name], columns)
+            self.wrappers[name] = _ObjectsMaker(self.originals[name], kind, option)
             self.by_id[id(self.originals[name])] = self.wrappers[name]
         for name in (*OF_FILES, *OF_OBJECTS):
             self.originals[name] = getattr(np, name)
@@ -352,6 +361,8 @@ def rebound(t: Any, fn: Any, *, own: bool = True) -> Any:
         if name in fn.__globals__:
             value = fn.__globals__[name]
             new = _replacement(t, name, value, own)
+            if own and value is np and "ndarray" in fn.__code__.co_names:
+                new = room("objects").WithArrayClass(t)
             if new is not value:
                 changes[name] = new
     cells = fn.__closure__ or ()

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from jitops.trace.functions import room
 from jitops.trace.promotion import result_dtype
 from jitops.trace.raising import unsupported
 
-__all__ = ["Joiner", "ndenumerate", "vectorize", "vectorized"]
+__all__ = ["Grid", "Joiner", "WithArrayClass", "ndenumerate", "vectorize", "vectorized"]
 
 
 class Joiner:
@@ -37,6 +38,66 @@ class Joiner:
         if self._columns:
             return a.reshape((-1, 1)) if a.ndim < 2 else a
         return np.atleast_1d(a)
+
+
+class Grid:
+    """``np.mgrid[...]``, and ``np.ogrid[...]``, whose results are not repeated (sparse)."""
+
+    def __init__(self, t: Any, sparse: bool) -> None:
+        self._t = t
+        self._sparse = sparse
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, tuple):
+            return self._axis(key)
+        axes = [self._axis(part) for part in key]
+        dtype = result_dtype([self._t.operand(axis) for axis in axes])
+        rank = len(axes)
+        axes = [
+            axis.astype(dtype).reshape((1,) * n + (-1,) + (1,) * (rank - n - 1))
+            for n, axis in enumerate(axes)
+        ]
+        if self._sparse:
+            return tuple(axes)
+        shape = tuple(axis.size for axis in axes)
+        return np.stack([np.broadcast_to(axis, shape) for axis in axes])
+
+    def _axis(self, key: slice) -> Any:
+        return self._t.wrap_known(_ranged(key))
+
+
+class WithArrayClass:
+    """NumPy as a traced function sees it that names ``np.ndarray``: calling that makes an array."""
+
+    def __init__(self, t: Any) -> None:
+        def make(
+            shape: Any, dtype: Any = float, buffer: Any = None, *rest: Any, **more: Any
+        ) -> Any:
+            if buffer is not None or rest or more:
+                raise unsupported(
+                    "np.ndarray with buffer=, offset=, strides= or order= is not supported in a"
+                    " traced function",
+                    "Use np.empty, or a view of an array.",
+                )
+            return room("creation").MAKERS["empty"](t, shape, dtype)
+
+        self.ndarray = _ArrayClass("ndarray", (), {"make": staticmethod(make)})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+class _ArrayClass(type):
+    """Stands for the class: what is an array is one of it."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return cls.make(*args, **kwargs)  # type: ignore[attr-defined]
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        return isinstance(x, np.ndarray)
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return issubclass(other, np.ndarray)
 
 
 def _ranged(key: slice) -> Any:

@@ -23,15 +23,15 @@ CALLS: Counter[str] = Counter()
 NUMERIC = "biufc"
 METHODS = ("reduce", "accumulate", "reduceat", "outer", "at", "__call__")
 # Functions that inspect, print or configure instead of computing.
-OTHERS = frozenset(
-    """
-    array_repr array_str array2string printoptions set_printoptions get_printoptions seterr geterr
-    errstate seterrcall geterrcall setbufsize getbufsize save savez savez_compressed load savetxt
-    loadtxt genfromtxt fromfile frombuffer fromstring shares_memory may_share_memory info
-    vectorize frompyfunc nditer ndenumerate ndindex flatiter broadcast from_dlpack asarray array
-    asanyarray require iterable isfortran format_float_positional format_float_scientific
-    """.split()
+NOT_COMPUTING = (
+    "array_repr array_str array2string printoptions set_printoptions get_printoptions seterr geterr"
+    " errstate seterrcall geterrcall setbufsize getbufsize save savez savez_compressed load savetxt"
+    " loadtxt genfromtxt fromfile frombuffer fromstring shares_memory may_share_memory info"
+    " vectorize frompyfunc nditer ndenumerate ndindex flatiter broadcast from_dlpack asarray array"
+    " asanyarray require iterable isfortran format_float_positional"
+    " format_float_scientific"
 )
+OTHERS = frozenset(NOT_COMPUTING.split())
 
 
 class FellBackError(AssertionError):

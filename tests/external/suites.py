@@ -50,7 +50,8 @@ def run(
         command, cwd=directory, env=variables, capture_output=True, text=True, check=False
     )
     if not report.exists():
-        raise AssertionError(f"the suite did not run:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+        told = done.stdout[-4000:] + done.stderr[-4000:]
+        raise AssertionError(f"the suite did not run:\n{told}")
     counts = calls.read_text().split() if calls.exists() else ["0", "0"]
     return Run(*read(report), *map(int, counts))
 

@@ -1,0 +1,75 @@
+"""NumPy's own tests of its ufuncs and numeric functions, with both compiled by jitops."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import suites
+from checkouts import asked_for
+
+IMPORTS = {
+    r"^import numpy as np$": "from compiled_numpy import np",
+    r"^import numpy\._core\.umath as ncu$": "from compiled_numpy import ncu",
+}
+
+
+def test_modules() -> list[Path]:
+    folder = Path(np.__file__).parent / "_core" / "tests"
+    return [folder / "test_umath.py", folder / "test_numeric.py"]
+
+
+test_modules.__test__ = False  # type: ignore[attr-defined]
+
+
+def compiled(text: str) -> str:
+    """The module's text with NumPy's namespace replaced by the compiled one."""
+    for pattern, line in IMPORTS.items():
+        text = re.sub(pattern, line, text, flags=re.M)
+    return text
+
+
+def suite(module: Path, scratch: Path, change: bool, chosen: str = "") -> suites.Run:
+    """A copy of the module, run in a directory of its own: on both sides the same surroundings."""
+    scratch.mkdir()
+    text = module.read_text(encoding="utf-8")
+    (scratch / module.name).write_text(compiled(text) if change else text, encoding="utf-8")
+    (scratch / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n    parallel_threads\n")
+    arguments = [module.name, "-W", "ignore", *(["-k", chosen] if chosen else [])]
+    return suites.run(arguments, scratch, scratch, {})
+
+
+@pytest.mark.parametrize("module", test_modules(), ids=lambda path: path.stem)
+def test_what_numpy_passes_passes_compiled(module, tmp_path):
+    asked_for("numpy")
+    numpys = suite(module, tmp_path / "numpy", change=False)
+    ours = suite(module, tmp_path / "jitops", change=True)
+    print(f"{len(ours.passed())} of NumPy's {len(numpys.passed())} tests pass, ", end="")
+    print(f"{ours.jitops} calls in jitops, {ours.numpy} in NumPy")
+    lost = suites.lost(ours, numpys)
+    assert ours.jitops > 500
+    assert not lost, "\n".join(f"{name}: {reason[:200]}" for name, reason in lost.items())
+
+
+SMALL_SUITE = """
+import numpy as np
+
+def test_compiled():
+    assert np.add.reduce(np.hypot(np.full(5, 3.0), 4.0)) == 25.0
+
+def test_fallback():
+    assert np.linalg.svd(np.eye(2)).S.sum() == 2
+"""
+
+
+def test_the_runner_compiles_and_counts_a_fallback_as_lost(tmp_path):
+    module = tmp_path / "test_small.py"
+    module.write_text(SMALL_SUITE, encoding="utf-8")
+    numpys = suite(module, tmp_path / "numpy", change=False)
+    ours = suite(module, tmp_path / "jitops", change=True)
+    assert len(numpys.passed()) == 2
+    assert (numpys.jitops, ours.jitops) == (0, 2)
+    (name,) = suites.lost(ours, numpys)
+    assert name.endswith("test_fallback")

@@ -1,0 +1,44 @@
+"""NumPy's objects that make arrays while a function is traced: grids, and the class of arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from against_numpy import same
+
+import jitops
+from jitops.errors import UnsupportedError
+
+
+def grids(x: Any, n: int) -> Any:
+    i, j = np.mgrid[0:n, 1 : 2 * n : 2]
+    u, v = np.ogrid[0 : n / 2 : 0.5, -1:1:5j]
+    return i * x[0] + j, u + v, np.mgrid[2:n], np.mgrid[0:2, 0:n][1]
+
+
+def with_array_class(x: Any, n: int) -> Any:
+    out = np.ndarray((n, 2), dtype=np.float32)
+    out[:, 0] = x[:n]
+    out[:, 1] = isinstance(x, np.ndarray) and issubclass(np.ndarray, object)
+    flat = np.ndarray(n)
+    flat[:] = x[:n] * 2
+    return out, flat
+
+
+@pytest.mark.parametrize("function", [grids, with_array_class])
+def test_they_give_what_numpy_gives(function, tmp_path):
+    x = np.arange(1.0, 9)
+    with jitops.options(cache_dir=str(tmp_path), strict=True):
+        found = jitops.jitop(function)(x, 5)
+    for f, w in zip(found, function(x, 5)):
+        same(f, w, 1e-12)
+
+
+def test_an_array_on_given_memory_is_refused_with_its_line(tmp_path):
+    def on_memory(x: Any) -> Any:
+        return np.ndarray((2,), buffer=x)
+
+    with pytest.raises(UnsupportedError, match=r"buffer=.*test_objects\.py:\d+"):
+        jitops.jitop(on_memory)(np.ones(2))
