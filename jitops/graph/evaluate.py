@@ -148,15 +148,31 @@ def _special(name: str) -> Callable[[Array], Array]:
     def run(x: Array) -> Array:
         import math
 
-        def one(value: float) -> float:
-            try:
-                return float(getattr(math, name)(value))
-            except (ValueError, OverflowError):  # a pole of lgamma, or beyond the largest float
-                return math.inf
-
-        return np.vectorize(one, otypes=["float64"])(x).astype(x.dtype)
+        return np.vectorize(getattr(math, name), otypes=["float64"])(x).astype(x.dtype)
 
     return run
+
+
+# lgamma(1 + u) in u, from the highest power down.
+_NEAR_ONE = (-0.207385551028674, 0.27058080842778454, -0.40068563438653143, 0.8224670334241132,
+             -0.5772156649015329, 0.0)  # fmt: skip
+
+
+def _lgamma(x: Array) -> Array:
+    import math
+
+    def one(value: float) -> float:
+        """`math.lgamma`, which cancels near its zeros at 1 and 2, and raises at its poles."""
+        if abs(value - 1) < 1e-3:
+            return float(np.polyval(_NEAR_ONE, value - 1))
+        if abs(value - 2) < 1e-3:
+            return float(np.polyval(_NEAR_ONE, value - 2)) + math.log1p(value - 2)
+        try:
+            return math.lgamma(value)
+        except (ValueError, OverflowError):  # a pole, or beyond the largest float
+            return math.inf
+
+    return np.vectorize(one, otypes=["float64"])(x).astype(x.dtype)
 
 
 def _cast(x: Array, *, dtype: str) -> Array:
@@ -206,7 +222,7 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "sigmoid": _sigmoid,
     "erf": _special("erf"),
     "erfc": _special("erfc"),
-    "lgamma": _special("lgamma"),
+    "lgamma": _lgamma,
     "real": np.real,
     "imag": np.imag,
     "complex": _complex,

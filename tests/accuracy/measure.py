@@ -181,17 +181,19 @@ EXACT: dict[str, Callable[..., Any]] = {
     "cbrt": lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)),
     "sigmoid": _mp_sigmoid,
     "fmod": lambda x, y: mpmath.mpf(math.fmod(x, y)),
+    "lgamma": lambda x: mpmath.re(mpmath.loggamma(x)),
     "erfc": lambda x: mpmath.erfc(max(min(x, 100), -100)),  # mpmath overflows far out
 }
 
 
+CANCELLING = frozenset(["log1p", "expm1", "atanh", "asinh", "acosh", "tanh", "sinh", "lgamma"])
+
+
 def exact(name: str, *args: float) -> Any:
     """The value to well over 100 bits, for finite arguments inside the domain."""
-    with mpmath.workprec(200):
-        # 1 - x and x - 1 cancel in these: mpmath evaluates them by their formulas.
-        extra = 1200 if name in ("log1p", "expm1", "atanh", "asinh", "acosh", "tanh", "sinh") else 0
-        with mpmath.extraprec(extra):
-            return +EXACT[name](*(mpmath.mpf(a) for a in args))
+    # 1 - x and x - 1 cancel in some: mpmath evaluates them by their formulas.
+    with mpmath.workprec(200), mpmath.extraprec(1200 if name in CANCELLING else 0):
+        return +EXACT[name](*(mpmath.mpf(a) for a in args))
 
 
 def float64_error(got: float, want: Any) -> float:

@@ -21,7 +21,8 @@ static const struct unary {
     {"cos", cos, cosf},       {"tan", tan, tanf},       {"asin", asin, asinf},    {"acos", acos, acosf},
     {"atan", atan, atanf},    {"sinh", sinh, sinhf},    {"cosh", cosh, coshf},    {"tanh", tanh, tanhf},
     {"asinh", asinh, asinhf}, {"acosh", acosh, acoshf}, {"atanh", atanh, atanhf}, {"erf", erf, erff},
-    {"erfc", erfc, erfcf},    {"cbrt", cbrt, cbrtf},    {"sigmoid", sigmoid, sigmoidf}, {0}};
+    {"erfc", erfc, erfcf},    {"cbrt", cbrt, cbrtf},    {"sigmoid", sigmoid, sigmoidf},
+    {"lgamma", lgamma, lgammaf}, {0}};
 
 static const struct binary {
     const char *name;

@@ -37,7 +37,17 @@ SPECIAL = np.array(
     ]
 )
 SPECIAL = np.concatenate([SPECIAL, -SPECIAL])
+
+
+def _lgamma(x: float) -> float:
+    try:
+        return math.lgamma(x)
+    except (ValueError, OverflowError):  # a pole, or beyond the largest float
+        return math.inf
+
+
 PLAIN = {
+    "lgamma": _lgamma,
     "erf": math.erf,
     "erfc": math.erfc,
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x)),
@@ -77,6 +87,26 @@ def test_pairs_of_float64_are_within_the_bound(name: str) -> None:
 def test_many_pairs_of_float64_are_within_the_bound(name: str) -> None:
     error, at = worst(name, *samples64.pairs(name, 200_000, seed=7))
     assert error <= BOUNDS.get(name, 1.0), at
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "slack"), [(-8.5, 0.0, 2.0**-58), (-25.0, -8.5, 2.0**-52 * 60)]
+)
+def test_lgamma_between_its_poles_has_a_small_absolute_error(
+    low: float, high: float, slack: float
+) -> None:
+    rng = np.random.default_rng(2)
+    near = np.round(rng.uniform(low, high, 300)) + rng.choice([-1, 1], 300) * np.exp(
+        rng.uniform(-36, -0.7, 300)
+    )
+    x = np.concatenate([rng.uniform(low, high, 300), np.clip(near, low, high)])
+    x = np.concatenate([x, -np.exp(rng.uniform(-740, 0, 100))]) if high == 0 else x
+    for got, at in zip(kernel("lgamma", "float64")(x), map(float, x), strict=True):
+        if at == round(at):
+            assert got == math.inf
+            continue
+        want = exact("lgamma", at)
+        assert abs(mpmath.mpf(float(got)) - want) <= slack + math.ulp(float(want)), at
 
 
 def same_kind(got: np.ndarray, want: np.ndarray) -> None:

@@ -53,7 +53,6 @@ COMPOSED = ("floordiv", "mod", "fmod")  # of floats: by the math function fmod
 EQUAL_ZEROS = ("maximum", "minimum", "fmax", "fmin")  # which of them is not defined
 MATH_ULP = 2
 GROUP = 14
-NO_LOWERING = {"lgamma"}
 
 
 def admits(op: str, dtype: str) -> bool:
@@ -76,7 +75,7 @@ def lowered(op: str, dtype: str) -> bool:
 
 def test_every_map_primitive_has_a_lowering_for_every_dtype_it_admits():
     gaps = {op for d in DTYPES for op in MAPS if admits(op, d) and not lowered(op, d)}
-    assert gaps <= NO_LOWERING
+    assert not gaps
 
 
 def _operands(op: str, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
@@ -87,6 +86,8 @@ def _operands(op: str, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 def _limit(op: str, dtype: str) -> float:
     """Units in the last place of NumPy's own result; our functions have tests of their own."""
+    if op == "lgamma":  # the reference is Python's, which is off by this much around 1 and 2
+        return 64
     return 2 * MATH_ULP if (op, register_dtype(dtype)) in MATH and op not in COMPOSED else 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from jitops.lower.math import (
     exponential,
+    gamma,
     hyperbolic,
     inverse,
     logarithm,
@@ -58,6 +59,7 @@ _FUNCTIONS: dict[str, tuple[Function, Function]] = {  # float32, float64
     "atanh": (widened(inverse.atanh_wide), inverse.atanh_float64),
     "erf": (widened(special.erf_wide), special.erf_float64),
     "erfc": (widened(special.erfc_wide), special.erfc_float64),
+    "lgamma": (widened(gamma.lgamma_wide), gamma.lgamma_float64),
     "cbrt": (widened(power.cbrt_wide), power.cbrt_float64),
     "pow": (power.pow_float32, power.pow_float64),
     "fmod": (widened(power.fmod_wide), power.fmod_float64),

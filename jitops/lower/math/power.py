@@ -44,7 +44,7 @@ def pow_float32(c: Code, x: Expr, y: Expr) -> Expr:
 
 def pow_float64(c: Code, x: Expr, y: Expr) -> Expr:
     """x**y in float64, log |x| to 2^-66; below 1 ULP; C99's special cases."""
-    log, log_low = _log_double(c, c.fabs(x))
+    log, log_low = log_double(c, c.fabs(x))
     bounded = c.clamp(y, -(2.0**66), 2.0**66)
     exponent, error = c.product(bounded, log)
     error = c.fma(bounded, log_low, error)
@@ -55,7 +55,7 @@ def pow_float64(c: Code, x: Expr, y: Expr) -> Expr:
     return _pow_specials(c, x, y, c.scale_by_power(c.add(value, low), n_bits))
 
 
-def _log_double(c: Code, x: Expr) -> tuple[Expr, Expr]:
+def log_double(c: Code, x: Expr) -> tuple[Expr, Expr]:
     """log(x) for finite x > 0 as a value and its error, together to 2^-66."""
     k, m = split_any(c, x, SQRT_HALF)
     f = c.sub(m, 1.0)
