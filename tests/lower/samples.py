@@ -106,6 +106,9 @@ def ulps(found: Any, wanted: Any) -> Any:
         for u in unsigned
     ]
     far = np.abs(ordered[0].astype("f8") - ordered[1].astype("f8"))
+    near = far < 2.0**53  # where the difference of the integers is exact, and that of floats is not
+    with np.errstate(over="ignore"):
+        far = np.where(near, np.abs(ordered[0] - ordered[1]).astype("f8"), far)
     nans = np.isnan(found.astype("f8")), np.isnan(wanted.astype("f8"))
     return np.where(nans[0] & nans[1], 0, np.where(nans[0] | nans[1], np.inf, far))
 

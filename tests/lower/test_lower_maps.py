@@ -86,8 +86,8 @@ def _operands(op: str, x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 def _limit(op: str, dtype: str) -> float:
     """Units in the last place of NumPy's own result; our functions have tests of their own."""
-    if op == "lgamma":  # the reference is Python's, which is off by this much around 1 and 2
-        return 64
+    if op == "lgamma":  # the reference is Python's, which is off by this much near zeros
+        return 128
     return 2 * MATH_ULP if (op, register_dtype(dtype)) in MATH and op not in COMPOSED else 0
 
 
