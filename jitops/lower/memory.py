@@ -289,10 +289,24 @@ def replaced(eqn: Eqn) -> list[tuple[Var, Var]]:
         pairs = [(eqn.inputs[0], eqn.output)]
     elif eqn.op in ("while", "for"):
         pairs = list(zip(control.operands(eqn).carry, control.outputs(eqn).carry))
+    elif eqn.op == "cond":
+        pairs = _returned(eqn)
     else:
         return []
     # An operand that is read in another role, too, has to stay as it is.
     return [(a, b) for a, b in pairs if isinstance(a, Var) and eqn.inputs.count(a) == 1]
+
+
+def _returned(eqn: Eqn) -> list[tuple[Atom, Var]]:
+    """Operands that a branch returns as they are, each with the first output that they are."""
+    found: dict[Var, tuple[Atom, Var]] = {}
+    for body in control.bodies(eqn):
+        operands = dict(zip(body.params, eqn.inputs[1:]))
+        for result, var in zip(body.results, eqn.outputs):
+            operand = operands.get(result)
+            if isinstance(operand, Var) and all(var is not out for _, out in found.values()):
+                found.setdefault(operand, (operand, var))
+    return list(found.values())
 
 
 def first_gap(taken: Sequence[Piece], size: int) -> int:
