@@ -153,20 +153,10 @@ def _special(name: str) -> Callable[[Array], Array]:
     return run
 
 
-# lgamma(1 + u) in u, from the highest power down.
-_NEAR_ONE = (-0.207385551028674, 0.27058080842778454, -0.40068563438653143, 0.8224670334241132,
-             -0.5772156649015329, 0.0)  # fmt: skip
-
-
 def _lgamma(x: Array) -> Array:
     import math
 
     def one(value: float) -> float:
-        """`math.lgamma`, which cancels near its zeros at 1 and 2, and raises at its poles."""
-        if abs(value - 1) < 1e-3:
-            return float(np.polyval(_NEAR_ONE, value - 1))
-        if abs(value - 2) < 1e-3:
-            return float(np.polyval(_NEAR_ONE, value - 2)) + math.log1p(value - 2)
         try:
             return math.lgamma(value)
         except (ValueError, OverflowError):  # a pole, or beyond the largest float
