@@ -130,35 +130,57 @@ def _apart(t: Any, x: Any) -> Any:
 # --- loops ---
 
 
-def traced_body(
-    t: Any, name: str, fn: Fn, init: Tree, run: Callable[[Scope, Tree, list[Var]], Any]
-) -> Any:
-    """Trace a body until its carry has types that it keeps.
+class Loop:
+    """A loop whose carry is being traced: its types settle in the first attempts.
 
-    ``run(scope, carry, vars)`` traces it once: `carry` holds the types to try, `vars` their
-    parameters. It gives the tree of what comes out and the outcome, which is returned together with
-    the carry once the types are kept.
+    carry: the tree that goes in, with the types that the body keeps. body: its graph. consts: the
+    outer values that the body uses.
     """
-    carry = init
-    for _ in range(ATTEMPTS):
-        scope = Scope(t)
-        variables = [Var(leaf.type) for leaf in carry.leaves]
-        out, outcome = run(scope, carry, variables)
-        leaves = carried(carry, out, name, fn)
-        if leaves == carry.leaves:
-            return carry, outcome()
-        scope.close()
-        carry = init_like(carry, leaves)
-    raise unsupported(f"{name}: the types of the carry do not settle in {place(fn)}")
 
+    def __init__(self, t: Any, name: str, fn: Fn, init: Any) -> None:
+        self.t = t
+        self.name = name
+        self.fn = fn
+        self.carry = Tree(init, "carry")
+        self.body = Graph((), (), ())
+        self.consts: list[Var] = []
 
-def init_like(tree: Tree, leaves: list[Leaf]) -> Tree:
-    """The same tree with other types of leaves."""
-    new = Tree.__new__(Tree)
-    new.names, new.values, new.structure, new.leaves = (
-        tree.names, tree.values, tree.structure, leaves,
-    )  # fmt: skip
-    return new
+    def trace(
+        self,
+        step: Callable[[Any], Any],
+        results: Callable[[list[Atom]], Sequence[Atom]] = list,
+        head: Sequence[Var] = (),
+        rows: Sequence[Var] = (),
+    ) -> None:
+        """Trace the body: ``step`` takes the carry to the next one.
+
+        ``results``: the graph's results, of which the next carry is a part. ``head``, ``rows``: its
+        parameters before and after the carry.
+        """
+        for _ in range(ATTEMPTS):
+            scope = Scope(self.t)
+            variables = [Var(leaf.type) for leaf in self.carry.leaves]
+            with scope:
+                new = step(values_of(self.t, self.carry, variables))
+                out = Tree(new, "carry", self.carry.structure)
+            leaves = carried(self.carry, out, self.name, self.fn)
+            if leaves == self.carry.leaves:
+                with scope:
+                    found = results(self.atoms(out.values))
+                scope.close()
+                self.body, self.consts = closed(scope, head, [*variables, *rows], found)
+                return
+            scope.close()
+            self.carry.leaves = leaves
+        raise unsupported(f"{self.name}: the types of the carry do not settle in {place(self.fn)}")
+
+    def atoms(self, values: Sequence[Any] | None = None) -> list[Atom]:
+        """Values, or else the first ones, as atoms of the carry's types."""
+        values = self.carry.values if values is None else values
+        return [to_atom(self.t, v, leaf) for v, leaf in zip(values, self.carry.leaves)]
+
+    def types(self) -> list[ArrayType]:
+        return [leaf.type for leaf in self.carry.leaves]
 
 
 def values_of(t: Any, carry: Tree, atoms: Sequence[Atom]) -> Any:
@@ -166,40 +188,25 @@ def values_of(t: Any, carry: Tree, atoms: Sequence[Atom]) -> Any:
     return carry.build([to_value(t, a, leaf) for a, leaf in zip(atoms, carry.leaves)])
 
 
-def atoms_of(t: Any, out: Tree, carry: Tree) -> list[Atom]:
-    return [to_atom(t, v, leaf) for v, leaf in zip(out.values, carry.leaves)]
-
-
 def while_loop(t: Any, cond_fn: Fn, body_fn: Fn, init: Any) -> Any:
     """`jitops.while_loop`, traced: the test runs once before the loop, then at the end of it."""
+    loop = Loop(t, "while_loop", body_fn, init)
 
-    def run(scope: Scope, carry: Tree, variables: list[Var]) -> Any:
-        with scope:
-            given = values_of(t, carry, variables)
-            out = Tree(call(t, body_fn, given), "carry", carry.structure)
+    def results(atoms: list[Atom]) -> list[Atom]:
+        again = _test(t, cond_fn, loop.carry, atoms)
+        if again is True:
+            raise unsupported(f"while_loop: {place(cond_fn)} is always true: it never ends")
+        return [Literal(False, BOOL) if again is False else again, *atoms]
 
-        def outcome() -> Any:
-            with scope:
-                atoms = atoms_of(t, out, carry)
-                again = _test(t, cond_fn, carry, atoms)
-            scope.close()
-            if again is True:
-                raise unsupported(f"while_loop: {place(cond_fn)} is always true: it never ends")
-            pred = Literal(False, BOOL) if again is False else again
-            return closed(scope, (), variables, [pred, *atoms])
-
-        return out, outcome
-
-    carry, (body, outer) = traced_body(t, "while_loop", body_fn, Tree(init, "carry"), run)
-    start = atoms_of(t, carry, carry)
-    first = _test(t, cond_fn, carry, start)
+    loop.trace(lambda carry: call(t, body_fn, carry), results)
+    start = loop.atoms()
+    first = _test(t, cond_fn, loop.carry, start)
     if first is False:
-        return values_of(t, carry, start)
+        return values_of(t, loop.carry, start)
     pred = Literal(True, BOOL) if first is True else first
-    types = [leaf.type for leaf in carry.leaves]
-    inputs = [pred, *outer, *start]
-    outputs = emit(t, "while", inputs, types, body=body, consts=len(outer))
-    return values_of(t, carry, outputs)
+    inputs = [pred, *loop.consts, *start]
+    outputs = emit(t, "while", inputs, loop.types(), body=loop.body, consts=len(loop.consts))
+    return values_of(t, loop.carry, outputs)
 
 
 def _test(t: Any, cond_fn: Fn, carry: Tree, atoms: Sequence[Atom]) -> bool | Atom:
@@ -213,35 +220,32 @@ def _test(t: Any, cond_fn: Fn, carry: Tree, atoms: Sequence[Atom]) -> bool | Ato
 def fori_loop(t: Any, lower: Any, upper: Any, body_fn: Fn, init: Any) -> Any:
     """`jitops.fori_loop`, traced: a counted loop; no bound is unrolled."""
     first, last = _bound(t, lower, "lower"), _bound(t, upper, "upper")
-    length = None
-    if type(first) is int and type(last) is int:
-        length = max(last - first, 0)
     interval = (_interval(first)[0], max(_interval(last)[1] - 1, _interval(first)[0]))
     counter = Var(ArrayType((), INT64))
 
-    def run(scope: Scope, carry: Tree, variables: list[Var]) -> Any:
-        with scope:
-            at = counter if first == 0 else t.emit("add", counter, _bound_atom(first))
-            i = Weak(t, at, int, frozenset(), interval, "the loop's counter")
-            out = call(t, body_fn, i, values_of(t, carry, variables))
-            tree = Tree(out, "carry", carry.structure)
+    def step(carry: Any) -> Any:
+        at = counter if first == 0 else t.emit("add", counter, _bound_atom(first))
+        i = Weak(t, at, int, frozenset(), interval, "the loop's counter")
+        return call(t, body_fn, i, carry)
 
-        def outcome() -> Any:
-            with scope:
-                atoms = atoms_of(t, tree, carry)
-            scope.close()
-            return closed(scope, [counter], variables, atoms)
+    loop = Loop(t, "fori_loop", body_fn, init)
+    loop.trace(step, head=[counter])
+    length, count = None, []
+    if type(first) is int and type(last) is int:
+        length = max(last - first, 0)
+    else:
+        count = [t.sub(_bound_atom(last), _bound_atom(first))]
+    inputs = [*count, *loop.consts, *loop.atoms()]
+    return values_of(t, loop.carry, _for(t, loop, inputs, loop.types(), length))
 
-        return tree, outcome
 
-    carry, (body, outer) = traced_body(t, "fori_loop", body_fn, Tree(init, "carry"), run)
-    count = [] if length is not None else [t.sub(_bound_atom(last), _bound_atom(first))]
-    types = [leaf.type for leaf in carry.leaves]
-    outputs = emit(
-        t, "for", [*count, *outer, *atoms_of(t, carry, carry)], types, body=body,
-        consts=len(outer), carries=len(types), length=length, reverse=False,
+def _for(
+    t: Any, loop: Loop, inputs: Any, types: Any, length: int | None, reverse: bool = False
+) -> Any:
+    return emit(
+        t, "for", inputs, types, body=loop.body, consts=len(loop.consts),
+        carries=len(loop.carry.leaves), length=length, reverse=reverse,
     )  # fmt: skip
-    return values_of(t, carry, outputs)
 
 
 def _bound(t: Any, x: Any, name: str) -> int | Weak | Atom:
@@ -275,37 +279,30 @@ def _interval(x: int | Weak | Atom) -> Interval:
 
 def scan(t: Any, f: Fn, init: Any, xs: Any, length: int, reverse: bool) -> Any:
     """`jitops.scan`, traced; `length` is that of the xs."""
-    rows = Tree(xs, "xs")
-    stacks = [t.array(x) for x in rows.values]
-    counter = Var(ArrayType((), INT64))
-    slices = [Var(x.type.with_shape(x.shape[1:])) for x in stacks]
-    kinds = [Leaf("array" if s.type.shape else "scalar", s.type) for s in slices]
+    given = Tree(xs, "xs")
+    stacks = [t.array(x) for x in given.values]
+    rows = [Var(x.type.with_shape(x.shape[1:])) for x in stacks]
+    kinds = [Leaf("array" if row.type.shape else "scalar", row.type) for row in rows]
+    ys = Tree(None, "y")
 
-    def run(scope: Scope, carry: Tree, variables: list[Var]) -> Any:
-        with scope:
-            x = rows.build([to_value(t, var, leaf) for var, leaf in zip(slices, kinds)])
-            new, y = pair(call(t, f, values_of(t, carry, variables), x), f)
-            tree, ys = Tree(new, "carry", carry.structure), Tree(y, "y")
+    def step(carry: Any) -> Any:
+        nonlocal ys
+        x = given.build([to_value(t, row, leaf) for row, leaf in zip(rows, kinds)])
+        carry, y = pair(call(t, f, carry, x), f)
+        ys = Tree(y, "y")
+        return carry
 
-        def outcome() -> Any:
-            with scope:
-                atoms = atoms_of(t, tree, carry)
-                atoms += [to_atom(t, v, leaf) for v, leaf in zip(ys.values, ys.leaves)]
-            scope.close()
-            return ys, closed(scope, [counter], [*variables, *slices], atoms)
+    def results(atoms: list[Atom]) -> list[Atom]:
+        return [*atoms, *(to_atom(t, v, leaf) for v, leaf in zip(ys.values, ys.leaves))]
 
-        return tree, outcome
-
-    carry, (ys, (body, outer)) = traced_body(t, "scan", f, Tree(init, "carry"), run)
-    types = [leaf.type for leaf in carry.leaves]
+    loop = Loop(t, "scan", f, init)
+    loop.trace(step, results, [Var(ArrayType((), INT64))], rows)
     stacked = [leaf.type.with_shape((length, *leaf.type.shape)) for leaf in ys.leaves]
-    inputs = [*outer, *atoms_of(t, carry, carry), *(x.read() for x in stacks)]
-    outputs = emit(
-        t, "for", inputs, [*types, *stacked], body=body,
-        consts=len(outer), carries=len(types), length=length, reverse=reverse,
-    )  # fmt: skip
-    out = [t.wrap(var) for var in outputs[len(types) :]]
-    return values_of(t, carry, outputs[: len(types)]), ys.build(out)
+    inputs = [*loop.consts, *loop.atoms(), *(x.read() for x in stacks)]
+    outputs = _for(t, loop, inputs, [*loop.types(), *stacked], length, reverse)
+    carries = len(loop.carry.leaves)
+    found = [t.wrap(var) for var in outputs[carries:]]
+    return values_of(t, loop.carry, outputs[:carries]), ys.build(found)
 
 
 def pair(found: Any, f: Fn) -> tuple[Any, Any]:
