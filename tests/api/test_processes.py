@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import json, os, sys
 import numpy as np
@@ -107,3 +109,26 @@ def test_a_process_that_has_loaded_an_op_can_compile_another(environment):
             env=environment, capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert done.returncode == 0, (done.returncode, done.stderr)
+
+
+BESIDE_TORCH = """
+import sys
+import numpy as np
+from jitops import jitop
+
+op = jitop(lambda x: x * 3 + 1)
+op(np.ones(5))
+assert op.stats()["compiles"] == 1
+assert "torch" not in sys.modules
+import torch
+assert float(op(torch.ones(5, dtype=torch.float64)).sum()) == 20.0
+"""
+
+
+def test_compiling_does_not_load_torch_and_leaves_it_importable(environment):
+    pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, "-c", BESIDE_TORCH], env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
