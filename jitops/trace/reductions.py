@@ -166,10 +166,11 @@ def _check_start(name: str, x: Tracer, axes: Any, start: Any, where: Any) -> Non
 
 
 def _fold_ignoring_nan(t: Any, op: str, atom: Any, axes: Any, start: Any) -> Any:
-    worst = -np.inf if op == "reduce_max" else np.inf
-    nan = t.emit("isnan", atom)
-    best = t.emit(op, t.emit("select", nan, Literal(worst, atom.type.dtype), atom), axes=axes)
-    none = t.emit("reduce_and", nan, axes=axes)
+    ignore, worst = ("fmax", -np.inf) if op == "reduce_max" else ("fmin", np.inf)
+    # Not a choice where NaN is: LLVM finds no lanes in a fold of that.
+    numbers = t.emit(ignore, atom, Literal(worst, atom.type.dtype))
+    best = t.emit(op, numbers, axes=axes)
+    none = t.emit("reduce_and", t.emit("isnan", atom), axes=axes)
     return t.emit("select", none, Literal(np.nan, atom.type.dtype), best)
 
 

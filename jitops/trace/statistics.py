@@ -220,9 +220,11 @@ def _nan_extreme(ufunc: Any) -> Callable[..., Any]:
     return run
 
 
-def _nan_position(name: str, worst: float) -> Callable[..., Any]:
+def _nan_position(name: str, ignore: Any, worst: float) -> Callable[..., Any]:
     def run(t: Any, a: Any, *args: Any, **kwargs: Any) -> Any:
-        return getattr(np, name)(_filled(t, a, worst), *args, **kwargs)
+        x = t.array(a)
+        numbers = ignore(x, x.dtype.type(worst)) if x.dtype.kind in "fV" else x
+        return getattr(np, name)(numbers, *args, **kwargs)
 
     return run
 
@@ -241,6 +243,6 @@ TABLE: dict[str, Callable[..., Any]] = {
     "nanstd": nanstd,
     "nanmax": _nan_extreme(np.fmax),
     "nanmin": _nan_extreme(np.fmin),
-    "nanargmax": _nan_position("argmax", -np.inf),
-    "nanargmin": _nan_position("argmin", np.inf),
+    "nanargmax": _nan_position("argmax", np.fmax, -np.inf),
+    "nanargmin": _nan_position("argmin", np.fmin, np.inf),
 }
