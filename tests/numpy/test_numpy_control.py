@@ -125,6 +125,21 @@ def test_large_kernels_inside_of_loops_run_in_parallel():
     same(op(u, w), op.eager(u, w), 1e-12)
 
 
+def test_pieces_of_a_large_map_take_all_their_steps():
+    def steps(x, y):
+        def step(i, c):
+            x, seen = c
+            x = 0.5 * x * (1 - x) + y
+            return x, seen + (x > 0.1 * i)
+
+        return fori_loop(0, 30, step, (x, np.zeros(x.shape, "uint8")))
+
+    rng = np.random.default_rng(2)
+    x, y = rng.random((7, 30_011)), rng.random(30_011)
+    op = jitop(steps)
+    same(op(x, y), op.eager(x, y), 1e-12)
+
+
 def test_strided_rows_are_read_and_written_where_they_are():
     def running(xs):
         return scan(lambda c, x: (c + x, c * x), np.zeros(xs.shape[1:]), xs)
