@@ -307,7 +307,8 @@ PyObject* dims_tuple(const uint64_t* words, size_t count) {
 }
 
 PyObject* leaf_tuple(const Call& call, const Leaf& leaf) {
-  constexpr const char* kinds[] = {"array", "tensor", "scalar", "int", "float", "complex", "object"};
+  constexpr const char* kinds[] = {"array", "tensor",  "scalar", "int",
+                                   "float", "complex", "object"};
   const char* kind = kinds[static_cast<int>(leaf.kind)];
   const char* dtype = leaf.dtype == DType::Invalid ? nullptr : dtype_name(leaf.dtype);
   const bool array = leaf.kind == LeafKind::Array || leaf.kind == LeafKind::Tensor;

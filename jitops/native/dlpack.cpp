@@ -84,7 +84,8 @@ void describe(TypeFacts& facts) {
   if (facts.kind == TypeKind::NumpyScalar) facts.dtype = scalar_dtype(facts.type);
   if (facts.kind != TypeKind::Object) return;
   // Compiled types cannot be made anew under these names, and NumPy need not import its module.
-  for (const char* name : {"numpy.random._generator.Generator", "numpy.random.mtrand.RandomState"}) {
+  for (const char* name :
+       {"numpy.random._generator.Generator", "numpy.random.mtrand.RandomState"}) {
     if (std::strcmp(facts.type->tp_name, name) == 0) facts.kind = TypeKind::Generator;
   }
   if (facts.kind == TypeKind::Generator) return;

@@ -175,11 +175,15 @@ def _scratch(kind: str) -> Any:
     return legacy(0)
 
 
+def _unsupported(kind: str, name: str) -> Exception:
+    return unsupported(f"np.{kind}.{name} is not supported in a traced function", OUTSIDE)
+
+
 def _drawn(t: Any, kind: str, method: str, number: int | None, args: Any, kwargs: Any) -> Any:
     if method in SAME:
         method, args, kwargs = SAME[method], (), {"size": args or None}
     if method not in DRAWN or not hasattr(_scratch(kind), method):
-        raise unsupported(f"np.{kind}.{method} is not supported in a traced function", OUTSIDE)
+        raise _unsupported(kind, method)
     result = _Draw(t, kind, method, number).run(args, dict(kwargs))
     if method != "shuffle":
         return result
@@ -222,8 +226,10 @@ class TracedGenerator:
         return ("arg" if type(self._source) is int else "const", self._source)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("__"):
-            raise AttributeError(name)
+        if name.startswith("__") or not hasattr(self._kind, name):
+            raise AttributeError(f"{self._kind.__name__!r} object has no attribute {name!r}")
         kind = f"random.{self._kind.__name__}"
+        if name not in DRAWN and name not in SAME:
+            raise _unsupported(kind, name)
         number = self._t.object_number(self._source)
         return lambda *args, **kwargs: _drawn(self._t, kind, name, number, args, kwargs)

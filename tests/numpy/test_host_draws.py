@@ -251,6 +251,17 @@ def test_a_generator_out_of_sight_is_refused_and_not_used_up(call: Any) -> None:
     assert state(HOLDER.rng) == before
 
 
+def test_a_generator_is_asked_for_what_it_has() -> None:
+    def program(rng: Any, x: Any) -> Any:
+        drawn = rng.integers(5, size=3) if hasattr(rng, "integers") else rng.randint(5, size=3)
+        return [drawn * x[:3]] if isinstance(rng, (np.random.Generator, LEGACY)) else []
+
+    compare(program, MODERN, X)
+    compare(program, LEGACY, X)
+    with pytest.raises(UnsupportedError, match=r"Generator\.bit_generator"):
+        jitop(lambda rng, x: rng.bit_generator.state, strict=False)(MODERN(0), X)
+
+
 def test_strict_refuses_draws() -> None:
     with pytest.raises(UnsupportedError, match=r"numpy\.random\.Generator\.normal has no native"):
         jitop(lambda rng, x: rng.normal(x))(MODERN(0), X)
