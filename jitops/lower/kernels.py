@@ -96,12 +96,12 @@ class Fold:
     """A reduction step: identity, combination, and the parts its accumulator consists of."""
 
     def __init__(
-        self, op: str, dtype: str, empty: bool = False, explicit_lanes: bool = False
+        self, op: str, dtype: str, running: bool = False, explicit_lanes: bool = False
     ) -> None:
         self.explicit_lanes = explicit_lanes
         self.op = op
         self.dtype = dtype
-        self.empty = empty
+        self.running = running
         self.parts: tuple[str, ...] = (dtype,)
         if is_complex(dtype):
             self.parts = (part_dtype(dtype),) * 2
@@ -111,8 +111,8 @@ class Fold:
 
     def _identity(self) -> tuple[float | int | bool, ...]:
         if self.op in ("add", "or", "xor"):
-            # -0.0 + x is x for every x, +0.0 is not for -0.0; but nothing sums to +0.0.
-            zero = 0.0 if self.empty else -0.0
+            # NumPy sums -0.0 to 0.0; its running sums start with the element itself.
+            zero = -0.0 if self.running else 0.0
             return tuple(zero if is_float(p) else 0 for p in self.parts)
         if self.op == "and":
             return (int(np.array(-1).astype(self.dtype)),)
@@ -291,7 +291,7 @@ def row_kernel(
         if dtype == "bool":
             kernel.stages.append(BoolStage(kernel, _FOLDS[eqn.op], var, x))
         else:
-            fold = Fold(_FOLDS[eqn.op], dtype, empty=0 in domain)
+            fold = Fold(_FOLDS[eqn.op], dtype)
             kernel.stages.append(FoldStage(kernel, fold, var, x))
         if finds:
             kernel.stages.append(FirstStage(kernel, var, eqn.output, x, axes[0]))

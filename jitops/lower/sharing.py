@@ -119,7 +119,7 @@ class Pattern:
             if isinstance(stage, FirstStage):
                 extreme, axis = self._rows[stage.extreme], stage.axis
             kind = type(stage).__name__
-            self._node((kind, fold.op, fold.dtype, fold.empty, extreme, axis, value))
+            self._node((kind, fold.op, fold.dtype, fold.running, extreme, axis, value))
             self._rows[stage.var] = n
 
     def _at(self, atom: Atom) -> Index:

@@ -84,7 +84,7 @@ def rewrite(graph: Graph, rules: dict[str, Rule]) -> Graph:
             eqn.op, [_as_literal(read(a), builder, eqn) for a in eqn.inputs], eqn.outputs, eqn.attrs
         )
         rule = rules.get(eqn.op)
-        atom = _folded(eqn) or (rule(eqn, builder) if rule is not None else None)
+        atom = _folded(eqn, builder) or (rule(eqn, builder) if rule is not None else None)
         if atom is None:
             builder.append(eqn)
         else:
@@ -92,16 +92,18 @@ def rewrite(graph: Graph, rules: dict[str, Rule]) -> Graph:
     return Graph(graph.params, builder.eqns, [read(a) for a in graph.results])
 
 
-def _folded(eqn: Eqn) -> Literal | None:
-    """The value of a map equation of literals."""
+def _folded(eqn: Eqn, builder: Builder) -> Atom | None:
+    """The value of a map equation of literals, filled into its shape."""
     constant = all(isinstance(a, Literal) for a in eqn.inputs)
-    if not constant or PRIMITIVES[eqn.op].kind != "map" or eqn.op == "bitcast":
+    result = eqn.output.type
+    if not constant or PRIMITIVES[eqn.op].kind != "map" or eqn.op == "bitcast" or not result.size:
         return None
     if eqn.op == "pow" and eqn.output.type.dtype.kind in "iu":
         return None  # NumPy refuses negative exponents
     with np.errstate(all="ignore"):
         value = apply(eqn, [a.value for a in eqn.inputs if isinstance(a, Literal)])
-    return Literal(value[()], eqn.output.type.dtype)
+    literal = Literal(value.reshape(-1)[0], result.dtype)
+    return literal if not result.shape else builder.emit("full", literal, shape=result.shape)
 
 
 def _as_literal(atom: Atom, builder: Builder, eqn: Eqn) -> Atom:

@@ -12,7 +12,7 @@ from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL
 from jitops.trace.reductions import NoValue
 from jitops.trace.tracer import Tracer
-from jitops.trace.ufunc import common_shape
+from jitops.trace.ufunc import cast_atom, common_shape
 from jitops.trace.weak import Weak
 
 __all__ = ["MUTATING", "TABLE"]
@@ -31,7 +31,7 @@ def where(t: Any, condition: Any, x: Any = None, y: Any = None, /) -> Any:
     dtype = result_dtype(operands[1:])
     shape = common_shape("where", operands)
     mask = t.cast(operands[0].read(), BOOL)
-    atoms = [mask, t.atom(operands[1], dtype), t.atom(operands[2], dtype)]
+    atoms = [mask, cast_atom(t, operands[1], dtype), cast_atom(t, operands[2], dtype)]
     atoms = [t.broadcast(a, shape) if a.type.shape else a for a in atoms]
     return t.wrap(t.broadcast(t.emit("select", *atoms), shape))
 
@@ -47,6 +47,11 @@ def clip(
     """Limits as in NumPy: the upper one wins, NaN stays."""
     limits = (min if a_min is NoValue else a_min, max if a_max is NoValue else a_max)
     low, high = (None if v is NoValue else v for v in limits)
+    dtype = t.array(a).dtype
+    if dtype.kind in "iu":  # limits that no element is beyond
+        info = np.iinfo(dtype)
+        low = None if type(low) is int and low <= info.min else low
+        high = None if type(high) is int and high >= info.max else high
     if low is None and high is None:
         return np.positive(a, out=out, **kwargs)
     if low is None:
@@ -105,27 +110,28 @@ def select(t: Any, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist):
         raise ValueError("list of cases must be same length as list of conditions")
     dtype = result_dtype([t.operand(c) for c in choicelist] + [t.operand(default)])
-    out: Any = t.wrap(t.atom(default, dtype))
+    out: Any = t.wrap(cast_atom(t, default, dtype))
     for condition, choice in zip(condlist[::-1], choicelist[::-1]):
         if t.array(condition).dtype.kind != "b":
             raise TypeError("invalid entry in condlist: should be boolean ndarray")
-        out = where(t, condition, t.wrap(t.atom(choice, dtype)), out)
+        out = where(t, condition, t.wrap(cast_atom(t, choice, dtype)), out)
     return out
 
 
 def choose(t: Any, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """The element of the choice that the index names."""
     index = t.array(a)
-    parts = [t.array(c) for c in (choices if isinstance(choices, (list, tuple)) else list(choices))]
-    dtype = result_dtype(parts)
+    given = choices if isinstance(choices, (list, tuple)) else list(choices)
+    dtype = result_dtype([t.operand(c) for c in given])
+    parts = [t.wrap(cast_atom(t, c, dtype)) for c in given]
     if mode == "wrap":
         index = index % len(parts)
     elif mode == "raise" and index.known() is None:  # the check of an index is made for `locate`
         within = t.array(np.where(index < 0, len(parts), index)).astype("int64")
         index = t.wrap(t.emit("locate", within.read(), shape=(len(parts),)))
-    value = parts[-1].astype(dtype)
+    value = parts[-1]
     for i, part in reversed(list(enumerate(parts[:-1]))):
-        value = where(t, index <= i, part.astype(dtype), value)
+        value = where(t, index <= i, part, value)
     return _given(t, value, out)
 
 
@@ -214,7 +220,7 @@ def _pad_constant(t: Any, x: Tracer, widths: Any, values: Any) -> Any:
         low, high = zip(*widths) if widths else ((), ())
         value = t.operand(values)
         value = value if type(value) is not Tracer else value.astype(x.dtype)
-        return t.wrap(t.emit("pad", x.read(), t.atom(value, x.dtype), low=low, high=high))
+        return t.wrap(t.emit("pad", x.read(), cast_atom(t, value, x.dtype), low=low, high=high))
     for axis, ((low, high), pair) in enumerate(zip(widths, np.broadcast_to(values, (x.ndim, 2)))):
         for n, value, before in ((low, pair[0], True), (high, pair[1], False)):
             ends = [(0, 0)] * x.ndim

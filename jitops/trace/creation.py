@@ -161,11 +161,12 @@ def linspace(
     """As NumPy's, for traced ends too: ``start + step * i``, the last one exact."""
     count = num.__index__()
     known: Any = [_real(t, v) for v in (start, stop)]
-    if None not in known and count <= KNOWN_LIMIT:
+    if all(v is not None for v in known) and count <= KNOWN_LIMIT:
         made = np.linspace(known[0], known[1], count, endpoint, retstep, dtype, axis)  # type: ignore[call-overload]
         return t.wrap_result(made)
     begin, end = (t.array(v) * 1.0 for v in (start, stop))
-    kind = result_dtype([begin, end])
+    kind = result_dtype([t.operand(start), t.operand(stop)])
+    kind = kind if kind.kind in "fcV" else np.dtype(float)
     wanted = kind if dtype is None else np.dtype(dtype)
     div = count - 1 if endpoint else count
     delta = end - begin
@@ -195,7 +196,7 @@ def logspace(
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
     known: Any = [_real(t, v) for v in (start, stop, base)]
-    if None not in known:
+    if all(v is not None for v in known):
         return t.wrap_known(np.logspace(known[0], known[1], num, endpoint, known[2], dtype, axis))
     line = linspace(t, start, stop, num, endpoint, axis=axis)
     out = np.power(base, line)
@@ -222,14 +223,14 @@ def _converted(t: Any, x: Any, dtype: Any) -> Any:
     kind = type(x)
     wanted = None if dtype is None else np.dtype(dtype)
     if kind is Tracer:
-        return x if wanted in (None, x.dtype) else x.astype(wanted)
+        return x if wanted is None or wanted == x.dtype else x.astype(wanted)
     if kind is Weak:
         return t.wrap(x.atom if wanted is None else t.atom(x, wanted), leaves=x.leaves)
     if kind in (list, tuple) and contains_traced(x):
         return stacked(t, x, wanted)
     if isinstance(x, np.ndarray):
         made = t.array(x)
-        return made if wanted in (None, made.dtype) else made.astype(wanted)
+        return made if wanted is None or wanted == made.dtype else made.astype(wanted)
     made = np.array(x, dtype=wanted)
     return t.wrap_known(made) if made.dtype.name in DTYPES else made
 

@@ -84,7 +84,8 @@ def gradient(t: Any, f: Any, *varargs: Any, axis: Any = None, edge_order: int = 
     )  # fmt: skip
     if len(varargs) not in (0, 1, len(axes)):
         raise TypeError("invalid number of arguments")
-    spacings = [t.array(v) for v in (varargs or (1.0,))] * (1 if len(varargs) > 1 else len(axes))
+    spacings = [v if np.ndim(v) == 0 else t.array(v) for v in varargs or (1.0,)]
+    spacings *= 1 if len(varargs) > 1 else len(axes)
     if x.dtype.kind in "iu":
         x = x.astype(np.float64)
     found = [_slope(x, h, a, edge_order) for h, a in zip(spacings, axes)]
@@ -99,7 +100,8 @@ def _slope(x: Any, spacing: Any, axis: int, edge_order: int) -> Any:
             " (edge_order + 1) elements are required."
         )
     y = np.moveaxis(x, axis, 0)
-    if spacing.ndim:
+    uneven = np.ndim(spacing) > 0
+    if uneven:
         if spacing.shape != (n,):
             raise ValueError("distances must match the length of the corresponding dimension")
         steps = np.diff(spacing).reshape((-1,) + (1,) * (x.ndim - 1))
@@ -114,7 +116,7 @@ def _slope(x: Any, spacing: Any, axis: int, edge_order: int) -> Any:
         first = last = spacing
     if edge_order == 1:
         ends = [(y[1] - y[0]) / first, (y[-1] - y[-2]) / last]
-    elif spacing.ndim:
+    elif uneven:
         ends = [
             _parabola(y[:3], steps[0], steps[1], 1),
             _parabola(y[-3:], steps[-2], steps[-1], -1),

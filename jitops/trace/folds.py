@@ -20,6 +20,7 @@ REGROUPED = {
     "bitwise_xor", "logical_and", "logical_or", "logical_xor", "gcd", "lcm", "hypot", "logaddexp",
     "logaddexp2",
 }  # fmt: skip
+WIDE = {"subtract", "divide"}
 SUMS = {"add", "multiply", "logical_and", "logical_or", "logical_xor"}
 
 
@@ -42,8 +43,10 @@ def reduced(
             f"reduction operation '{name}' is not reorderable, so at most one axis may be specified"
         )
     wanted = fold_dtype(ufunc, x, dtype)
+    # NumPy's loops of float16 keep the running value of these in float32.
+    inner = np.dtype("float32") if wanted == np.float16 and name in WIDE else wanted
     start = ufunc.identity if initial is NoValue else initial
-    line = _leading(x, axes).astype(wanted)
+    line = _leading(x, axes).astype(inner)
     mask = None
     if where is not True:
         if start is None:
@@ -54,10 +57,9 @@ def reduced(
         mask = _leading(np.broadcast_to(t.array(where).astype(BOOL), x.shape), axes)
     if start is None and not line.shape[0]:
         raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
-    first = None if start is None else np.full(line.shape[1:], start, wanted)
-    if name in REGROUPED:
-        return _halved(ufunc, line, mask, first)
-    return _stepped(ufunc, line, mask, first)
+    first = None if start is None else np.full(line.shape[1:], start, inner)
+    fold = _halved if name in REGROUPED else _stepped
+    return fold(ufunc, line, mask, first).astype(wanted)
 
 
 def _leading(x: Any, axes: tuple[int, ...]) -> Any:

@@ -52,6 +52,11 @@ def setitem(t: Any, x: Tracer, key: Any, value: Any) -> None:
     if part is not None:
         _assign_mask(t, *part, value)
         return
+    one = [k for k in keys if type(k) is Tracer and k.dtype.kind == "b" and not k.ndim]
+    rest = [k for k in keys if k is not (one[0] if one else None)]
+    if len(one) == 1 and _is_basic(rest):  # all of it, or nothing
+        np.copyto(x.sliced(checked(x, rest)), value, casting="unsafe", where=one[0])
+        return
     _scatter(t, x, keys, value)
 
 

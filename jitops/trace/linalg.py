@@ -105,8 +105,8 @@ def generalised(
 
 
 def dot(t: Any, a: Any, b: Any, out: Any = None) -> Any:
-    x, y = t.operand(a), t.operand(b)
-    if any(type(v) is not Tracer or not v.ndim for v in (x, y)):
+    x, y = t.array(a), t.array(b)
+    if not x.ndim or not y.ndim:
         return np.multiply(x, y, out=out)
     if x.ndim <= 2 and y.ndim <= 2:
         return finish(t, matmul(t, x, y).read(), out)

@@ -155,7 +155,9 @@ def diagonal(t: Any, a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) ->
 
 def flip(t: Any, m: Any, axis: Any = None) -> Any:
     x = t.array(m)
-    axes = normal_axes(x, axis)
+    axes = () if not x.ndim and axis is None else tuple(
+        normal_axis(x.ndim, a) for a in (range(x.ndim) if axis is None else _several(axis))
+    )  # fmt: skip
     back = slice(None, None, -1)
     return x.sliced(tuple(back if i in axes else slice(None) for i in range(x.ndim)))
 
@@ -264,11 +266,17 @@ def concatenate(
     t: Any, arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None,
     casting: Any = "same_kind",
 ) -> Any:  # fmt: skip
-    parts = [t.array(a) for a in arrays]
-    if not parts:
+    from jitops.trace.ufunc import cast_atom
+
+    operands = [t.operand(a) for a in arrays]
+    if not operands:
         raise ValueError("need at least one array to concatenate")
-    if axis is None:
-        parts, axis = [ravel(t, p) for p in parts], 0
+    if axis is None:  # Python numbers are weak here
+        common = result_dtype(operands)
+        flat = [p if type(p) is Tracer else t.wrap(cast_atom(t, p, common)) for p in operands]
+        parts, axis = [ravel(t, p) for p in flat], 0
+    else:
+        parts = [t.array(p) for p in operands]
     if any(not p.ndim for p in parts):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     at = normal_axis(parts[0].ndim, axis)

@@ -123,7 +123,9 @@ def _common_type(dtypes: list[np.dtype[Any]]) -> Any:
 
 
 def _share(a: Any, b: Any) -> bool:
-    return type(a) is Tracer and type(b) is Tracer and a.cell is b.cell
+    if type(a) is not Tracer or type(b) is not Tracer:
+        return False
+    return a.cell is b.cell and a.size > 0 and b.size > 0
 
 
 FACTS = [

@@ -130,13 +130,18 @@ def lexsort(t: Any, keys: Any, axis: Any = -1) -> Any:
     found = list(keys) if isinstance(keys, (list, tuple)) else [keys[i] for i in range(len(keys))]
     if not found:
         raise TypeError("need sequence of keys with len > 0 in lexsort")
-    arrays = [t.array(k) for k in found]
+    arrays = [part for k in found for part in _ordered_parts(t.array(k))]
     if any(x.shape != arrays[0].shape for x in arrays):
         raise ValueError("all keys need to be the same shape")
     if not arrays[0].ndim:
         return t.wrap_known(np.int64(0))
     moved = [_last(t, x, axis) for x in arrays]
     return _back(t, _lexicographic(t, [x for x, _ in moved]), moved[0][1])
+
+
+def _ordered_parts(x: Any) -> list[Any]:
+    """A key as keys that have an order: complex numbers go by their real parts first."""
+    return [x.imag, x.real] if x.dtype.kind == "c" else [x]
 
 
 def sort_complex(t: Any, a: Any) -> Any:

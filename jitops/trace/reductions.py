@@ -41,6 +41,8 @@ def normal_axes(x: Tracer, axis: Any) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(x.ndim))
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    if not x.ndim and all(a in (0, -1) for a in axes):
+        return ()  # NumPy lets scalars be reduced along an axis that they do not have
     out = sorted(normal_axis(x.ndim, a) for a in axes)
     if len(set(out)) != len(out):
         raise ValueError("duplicate value in 'axis'")
@@ -265,8 +267,8 @@ def _truth(ufunc: Any) -> Callable[..., Any]:
 def _position(op: str) -> Callable[..., Any]:
     def run(t: Any, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
         x = t.array(a)
-        flat = x.reshaped((x.size,)) if axis is None else x
-        at = 0 if axis is None else normal_axis(x.ndim, axis)
+        flat = x.reshaped((x.size,)) if axis is None or not x.ndim else x
+        at = 0 if axis is None else normal_axis(flat.ndim, axis)
         if flat.ndim == 0:
             flat, at = flat.reshaped((1,)), 0
         if not flat.shape[at]:
@@ -289,8 +291,9 @@ def _position(op: str) -> Callable[..., Any]:
 def _running(ufunc: Any) -> Callable[..., Any]:
     def run(t: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         x = t.array(a)
-        if axis is None:
-            x, axis = x.reshaped((x.size,)), 0
+        if axis is None or not x.ndim:
+            axis = 0 if axis is None else normal_axis(1, axis)
+            x = x.reshaped((x.size,))
         return accumulate(t, ufunc, x, axis, dtype, out)
 
     return run

@@ -101,6 +101,8 @@ def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> None:
     operands = [x, *map(t.operand, values)]
     loop = resolve(ufunc, operands, None, "same_kind", None, None) if len(operands) == 2 else ()
     op = _join(ufunc.__name__, x, loop)
+    if len(operands) > 1 and type(operands[1]) is int:  # an array of one, cast as arrays are
+        operands[1] = t.wrap_known(np.asarray(operands[1]).astype(loop[1]))
     if loop[0] == x.dtype:
         write(t, x, keys, operands[1], op)
         return
@@ -112,7 +114,9 @@ def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> None:
 def _join(name: str, x: Tracer, loop: Any) -> str:
     numbers, bools = JOINS.get(name, ("", ""))
     op = bools if loop and loop[0] == BOOL else numbers
-    if not op or loop[0] != loop[2]:
+    if not op or loop[0] != loop[2] or (
+        loop[0].kind == "c" and op not in ("add", "sub", "mul", "div")
+    ):
         raise unsupported(
             f"np.{name}.at of {x.dtype} is not supported in a traced function",
             f"Use x[i] = np.{name}(...) where the indices are unique.",
@@ -195,7 +199,7 @@ def bincount(t: Any, x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
     index = t.array(x)
     if index.ndim != 1:
         raise ValueError("object of too small depth for desired array")
-    if not np.can_cast(index.dtype, INT64, "safe"):
+    if index.dtype.kind not in "biu":
         raise TypeError(
             f"Cannot cast array data from {index.dtype!r} to {INT64!r} according to the rule 'safe'"
         )

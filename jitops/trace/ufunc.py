@@ -306,6 +306,13 @@ def number_atom(t: Any, x: Any, dtype: np.dtype[Any]) -> Atom:
     return t.cast(x.atom, dtype)  # type: ignore[no-any-return]
 
 
+def cast_atom(t: Any, x: Any, dtype: np.dtype[Any]) -> Atom:
+    """As `number_atom`, but a Python int that does not fit wraps around, as in an assignment."""
+    if type(x) is int and dtype.kind in "iu":
+        return Literal(np.asarray(x).astype(dtype)[()], dtype)
+    return t.atom(x, dtype)  # type: ignore[no-any-return]
+
+
 def within(t: Any, x: Weak, low: int, high: int) -> None:
     """Require a runtime int to lie in a range: narrow the argument, or make it static."""
     high = min(high, INT64_RANGE[1])
