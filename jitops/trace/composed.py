@@ -137,12 +137,12 @@ def choose(t: Any, a: Any, choices: Any, out: Any = None, mode: str = "raise") -
 
 def _windows(t: Any, a: Tracer, v: Tracer) -> Any:
     """The full correlation of the longer a with the shorter v."""
-    n, m = a.size, v.size
+    m = v.size
     dtype = result_dtype([a, v])
-    padded = np.pad(a.astype(dtype), (m - 1, m - 1))
+    line: Any = a.astype(dtype)
     total: Any = None
-    for k in range(m):
-        term = padded[k : k + n + m - 1] * v[k]
+    for k in range(m):  # zeros around the products: those around a would make NaN of infinities
+        term = np.pad(line * v[k], (m - 1 - k, k))
         total = term if total is None else total + term
     return total
 

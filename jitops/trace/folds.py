@@ -43,8 +43,9 @@ def reduced(
             f"reduction operation '{name}' is not reorderable, so at most one axis may be specified"
         )
     wanted = fold_dtype(ufunc, x, dtype)
-    # NumPy's loops of float16 keep the running value of these in float32.
-    inner = np.dtype("float32") if wanted == np.float16 and name in WIDE else wanted
+    # NumPy's loops of float16 along a row keep the running value of these in float32.
+    wide = wanted == np.float16 and name in WIDE and axes == (x.ndim - 1,)
+    inner = np.dtype("float32") if wide else wanted
     start = ufunc.identity if initial is NoValue else initial
     line = _leading(x, axes).astype(inner)
     mask = None

@@ -44,7 +44,8 @@ def _ufuncs(exact: bool) -> list[str]:
             made.append(f"np.{name}({operands})")
         if f.nin == 2 and f.nout == 1 and name not in NO_FOLDS:
             made.append(f"np.{name}.accumulate({{d}}, axis={{a}})")
-            made.append(f"np.{name}.reduce({{d}}, axis={{a}}, initial=1)")
+            if name not in ("subtract", "divide") or not exact:  # of float16: as the memory lies
+                made.append(f"np.{name}.reduce({{d}}, axis={{a}}, initial=1)")
             made.append(f"np.{name}.outer({{v}}, {{x}})")
             made.append(f"np.{name}.reduceat({{v}}, [0, 0])")
     return made
@@ -90,7 +91,7 @@ np.extract([True], {v}[:1]) | np.take_along_axis({d}, np.zeros_like({d}, int)[:1
 np.diagflat({v}) | np.trace({i}) | {x} * np.ndim({x}) | {x} + np.size({x}) | {x}[np.ix_({j})]
 {q}[np.tril_indices_from({q})] | {q}[np.triu_indices_from({q}, 1)]
 {q}[np.diag_indices_from({q})] | np.shape({x})[0] * {d} | np.zeros_like({x}) + {k}
-np.ones_like({d}, dtype='int8') | np.full_like({x}, {k}) | np.empty_like({x}) * 0 == 0
+np.ones_like({d}, dtype='int8') | np.full_like({x}, {k}) | np.empty_like({x}).shape == ()
 np.full((2, 3), {k}) + {p} | np.arange({p} + 2) * {k} | np.eye(3, k={k}) | np.identity({p})
 np.tri(2, 3, {k}) | np.zeros((2, {p})) | np.ones(({p}, 1), 'int16')
 {o} = np.indices((2, {p}))[0] | np.array([{k}, {p}]) | np.asarray({x}) | np.asanyarray({x})
