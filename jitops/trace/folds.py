@@ -17,7 +17,7 @@ STEPS = 512  # calls that are written one after the other
 # Ufuncs whose steps may be regrouped: halves are combined, in as many kernels as bits of the size.
 REGROUPED = {
     "add", "multiply", "maximum", "minimum", "fmax", "fmin", "bitwise_and", "bitwise_or",
-    "bitwise_xor", "logical_and", "logical_or", "logical_xor", "gcd", "lcm", "hypot", "logaddexp",
+    "bitwise_xor", "logical_and", "logical_or", "logical_xor", "gcd", "hypot", "logaddexp",
     "logaddexp2",
 }  # fmt: skip
 WIDE = {"subtract", "divide"}

@@ -73,6 +73,7 @@ def numpys(name: str) -> Rule:
         from jitops.trace.intercept import rebound
 
         function = find(name)
+        args = tuple(t.array(a) if type(a) is np.ndarray and a.ndim else a for a in args)
         inner = getattr(function, "_implementation", function)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
