@@ -173,7 +173,7 @@ def histogram2d(
     """`histogramdd` of two columns."""
     if len(x) != len(y):
         raise ValueError("x and y must have the same length.")
-    several = np.iterable(bins) and len(bins) not in (1, 2)
+    several = hasattr(bins, "__len__") and len(bins) not in (1, 2)
     both = [bins, bins] if several or not isinstance(bins, (list, tuple)) else bins
     hist, edges = histogramdd(t, [x, y], both, range, density, weights)
     return hist, edges[0], edges[1]
