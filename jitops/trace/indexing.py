@@ -55,8 +55,8 @@ def setitem(t: Any, x: Tracer, key: Any, value: Any) -> None:
     one = [k for k in keys if type(k) is Tracer and k.dtype.kind == "b" and not k.ndim]
     rest = [k for k in keys if k is not (one[0] if one else None)]
     if len(one) == 1 and _is_basic(rest):  # all of it, or nothing
-        part: Any = x.sliced(checked(x, rest))
-        np.copyto(part, value, casting="unsafe", where=one[0])
+        whole: Any = x.sliced(checked(x, rest))
+        np.copyto(whole, value, casting="unsafe", where=one[0])
         return
     _scatter(t, x, keys, value)
 
