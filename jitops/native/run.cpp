@@ -423,15 +423,18 @@ bool objects_fit(const Binding& binding, const Call& call) {
   return true;
 }
 
-// Kernels and host steps in order. Python code runs in between: the call's arguments are held.
+// Kernels and host steps in order. Python code runs in between: the call's arguments are held. Once
+// an index is known to be out of bounds, no step is given what was read there.
 bool run_steps(const Binding& binding, Call& call, int threads, const Sizes& sizes, Frame* frame) {
   const ProgramSpec& program = binding.program->spec;
   call.hold();
   Inline<PyObject*, 32> owners;
   const Ref objects = find_objects(binding, call);
   if (!objects || !find_owners(binding, call, frame, &owners)) return false;
+  if (program.checked) static_cast<unsigned char*>(frame->workspace)[kOutcome] = 0;
   for (const Step& step : program.steps) {
     if (step.callable != nullptr) {
+      if (program.checked && index_outside(*frame)) return true;
       if (!run_host(step, frame->buffers.begin(), owners.begin(), objects.get())) return false;
       continue;
     }

@@ -238,6 +238,16 @@ def test_an_index_out_of_bounds_is_an_error_and_writes_nothing() -> None:
     np.testing.assert_array_equal(out, before)
 
 
+def test_no_step_gets_what_an_index_out_of_bounds_read() -> None:
+    op = jitop(lambda a, index: np.linalg.inv(a[index]), strict=False)
+    a = matrices("float64", 3, 3)
+    np.testing.assert_array_equal(op(a, np.array([2, 0, 1])), np.linalg.inv(a[[2, 0, 1]]))
+    for index in ([2, 0, 3], [-4, 0, 1]):
+        with pytest.raises(IndexError):
+            op(a, np.array(index))
+    np.testing.assert_array_equal(op(a, np.array([1, 2, -3])), np.linalg.inv(a[[1, 2, 0]]))
+
+
 def test_a_result_may_be_written_to_an_argument() -> None:
     @jitop(strict=False)
     def solve(a: Any, b: Any) -> None:
