@@ -214,6 +214,8 @@ class Op(Dispatcher):
         call, bound = self._bind(call)
         if isinstance(bound, Deferred):
             return Value(self._run_for_now(call, bound))
+        if not bound.traced.open_axes:
+            self._warn_of_many(call, bound.obstacle)
         if call.copied:
             return Value(self._run_on_copies(call, bound))
         reason = call.unfit_for(bound.traced)
@@ -303,20 +305,38 @@ class Op(Dispatcher):
         self._refuse_hosts(traced)
         request.mode = mode or request.mode
         self._refuse_closed(call, request)
+        traced, layouts = self._preferred(call, request, traced, layouts)
         recorder = self._runtime.recorder()
         if recorder is not None:
             recorder.note(self.eager, call, traced)
         bound = bind(request, traced, layouts, self._runtime)
         if isinstance(bound, Deferred) and bound.error is not None and traced.open_axes:
-            request.dynamic = ()  # a kernel for this size alone, then
-            traced, layouts = traced_request(request)
+            traced, layouts = self._closed(request)
             bound = bind(request, traced, layouts, self._runtime)
-        if not traced.open_axes:
-            self._warn_of_many(call, request)
+        if isinstance(bound, Bound):
+            bound.obstacle = "" if traced.open_axes else request.obstacle
         self._tell_hosts(traced)
         if isinstance(bound, Bound) and bound.status != "known":
             self._counts["compiles" if bound.status == "compiled" else "loads"] += 1
         return call, bound
+
+    def _preferred(
+        self, call: Call, request: Request, traced: Traced, layouts: list[Shape | None]
+    ) -> tuple[Traced, list[Shape | None]]:
+        """A kernel for this size alone that is at hand before one for all sizes that is not."""
+        specified = any(getattr(leaf[0], "open", ()) for leaf in call.leaves)
+        if specified or not traced.open_axes or self._at_hand(traced, layouts):
+            return traced, layouts
+        closed = self._closed(request)
+        return closed if self._at_hand(*closed) else (traced, layouts)
+
+    def _closed(self, request: Request) -> tuple[Traced, list[Shape | None]]:
+        request.dynamic = ()
+        return traced_request(request)
+
+    def _at_hand(self, traced: Traced, layouts: list[Shape | None]) -> bool:
+        key = key_of(traced, layouts, self._runtime)
+        return self._runtime.loaded(key.digest) is not None or bool(self._runtime.stored(key))
 
     def _refuse_closed(self, call: Call, request: Request) -> None:
         """A spec with an open size asks for one kernel for all sizes; say why there is none."""
@@ -327,7 +347,7 @@ class Op(Dispatcher):
                 way_out="Name the sizes in the spec, one spec for each.",
             )
 
-    def _warn_of_many(self, call: Call, request: Request) -> None:
+    def _warn_of_many(self, call: Call, obstacle: str) -> None:
         what = self._variants.too_many(call)
         if what:
             self._runtime.log.warning(
@@ -335,7 +355,7 @@ class Op(Dispatcher):
                 " an axis dynamic, pad it to a few sizes, or pass the value as an argument that is"
                 " not static.",
                 self.__qualname__, MANY, what,
-                f"Not dynamic: {request.obstacle}. " if request.obstacle else "",
+                f"Not dynamic: {obstacle}. " if obstacle else "",
             )  # fmt: skip
 
     def _bound(self, call: Call) -> Bound:

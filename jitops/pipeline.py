@@ -85,12 +85,14 @@ class Bound:
     """What binding a request gave: the native binding, the key, and how the program was come by.
 
     status: "known" (loaded by this process before), "loaded" (from the store) or "compiled".
+    obstacle: why it is for one size alone, where one for all was wanted.
     """
 
-    __slots__ = ("binding", "key", "status", "traced")
+    __slots__ = ("binding", "key", "obstacle", "status", "traced")
 
     def __init__(self, binding: Binding, key: Key, status: str, traced: Traced) -> None:
         self.binding = binding
+        self.obstacle = ""
         self.key = key
         self.status = status
         self.traced = traced

@@ -35,10 +35,11 @@ class Variants:
 
     def note(self, call: Call) -> None:
         """A call missed."""
-        if len(self._signatures) >= REMEMBERED:
-            return
         rest, sizes = _without_first_sizes(call)
-        self._first_sizes.setdefault(rest, set()).add(sizes)
+        if rest in self._first_sizes or len(self._first_sizes) < REMEMBERED:
+            seen = self._first_sizes.setdefault(rest, set())
+            if len(seen) < REMEMBERED:
+                seen.add(sizes)
 
     def open_axes(self, call: Call) -> Axes:
         """The axes of a call whose size is to stay open: marked, or seen to vary."""
@@ -78,6 +79,8 @@ class Variants:
 
     def too_many(self, call: Call) -> str:
         """A warning, when the op has just reached many signatures with kernels of their own."""
+        if len(self._signatures) >= MANY:
+            return ""
         self._signatures.add(call.signature())
         for label, value in _parts(call):
             self._values.setdefault(label, {})[value] = None

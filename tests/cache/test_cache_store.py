@@ -332,7 +332,9 @@ def test_a_look_up_among_100_000_entries_takes_200_microseconds(store: Store) ->
         start = time.perf_counter()
         assert store.get(make_key(f"g{number}"), HOST) is not None
         times.append(time.perf_counter() - start)
-    assert sorted(times)[50] < 200e-6
     start = time.perf_counter()
     Store(store.directory)
-    assert time.perf_counter() - start < 5e-3
+    opened = time.perf_counter() - start
+    print(f"look-up {sorted(times)[50] * 1e6:.0f} us, opening the store {opened * 1e6:.0f} us")
+    assert sorted(times)[50] < 200e-6
+    assert opened < 5e-3
