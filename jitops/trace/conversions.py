@@ -89,7 +89,7 @@ def poly(t: Any, seq_of_zeros: Any) -> Any:
             f"np.poly of {zeros.type} is not supported in a traced function",
             "It takes one axis of real zeros.",
         )
-    dtype = zeros.dtype if zeros.dtype.kind == "f" else np.dtype(float)
+    dtype = np.dtype(np.mintypecode(zeros.dtype.char))
     out: Any = np.ones(1, dtype)
     for i in range(zeros.size):
         factor = np.concatenate([np.ones(1, dtype), -zeros[i : i + 1].astype(dtype)])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from coverage import NOT, method_ways, public, ways
+from functions_page import PAGE, page
 
 from jitops.errors import TraceError
 from jitops.trace import trace
@@ -59,3 +60,8 @@ def test_a_refused_method_says_so_with_the_line(name):
 def test_what_is_refused_is_refused_for_a_reason():
     assert all(reason.endswith(".") and len(reason) > 20 for reason in REFUSED.values())
     assert NOT in ways("unique", np.unique)
+
+
+@pytest.mark.skipif(np.__version__ < "2.4", reason="the page is made with the newest NumPy")
+def test_the_page_of_functions_is_what_the_tables_say():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python tests/trace/functions_page.py"
