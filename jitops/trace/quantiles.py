@@ -168,6 +168,9 @@ def _unweighted(
     """Quantiles along a new last axis."""
     line = np.sort(lines.of(lines.x), axis=-1)
     nans = line.dtype.kind in "fV"
+    if not lines.length and ignore_nan:  # NumPy takes nanmean's answer
+        dtype = line.dtype if nans else np.dtype(float)
+        return np.full((*lines.shape, q.size), np.nan, dtype)
     if not lines.length:
         raise IndexError("index -1 is out of bounds for axis 0 with size 0")
     n: Any = lines.length

@@ -22,7 +22,8 @@ HEAD = """# Functions
 
 Made from jitops' tables by `python tests/trace/functions_page.py`; a test compares.
 
-Arrays have all of ndarray's operators, indexing with ints, slices, `...`, `None`, integer arrays and
+Arrays have all of ndarray's operators, indexing with ints, slices, `...`, `None`, integer arrays
+and
 masks, and the methods that are named after the functions below.
 """
 
