@@ -28,6 +28,10 @@ ROOTS = ("reduce", "scan", "sort", "scatter", "dot", "control", "host")  # kinds
 MIN_ROWS = 16
 SMALL = 1 << 16
 
+# One kernel stores no more than this: what a Python loop leaves side by side would become a kernel
+# without end, where many that are alike share one function (`jitops.lower.sharing`).
+MOST_OUTPUTS = 16
+
 
 class Group:
     """Equations computed by one kernel; ``outputs`` are the variables it stores."""
@@ -185,7 +189,8 @@ class _Fuser:
                 latest = max(latest, self.home[var])
             elif var in self.definitions:
                 pending.extend(_operands(self.definitions[var]))
-        return list(range(len(self.groups) - 1, latest - 1, -1))
+        positions = range(len(self.groups) - 1, latest - 1, -1)
+        return [n for n in positions if len(self.groups[n].outputs) < MOST_OUTPUTS]
 
     def _fits_map(self, group: MapGroup, var: Var, position: int) -> bool:
         if group.domain != var.type.shape:

@@ -305,6 +305,17 @@ class Interception:
             self.by_id.update({id(f): wrappers[n] for n, f in originals.items()})
         module.update(self._modules[name][1])
 
+    def random_imported(self) -> ModuleType:
+        """The module numpy.random, intercepted; its own code needs NumPy's attributes to import."""
+        with self._lock:
+            vars(np).update(self.originals)
+            try:
+                module = importlib.import_module("numpy.random")
+            finally:
+                vars(np).update(self.wrappers)
+            self._enter_random()
+        return module
+
     def _enter_random(self) -> None:
         if not self._random:
             self._find_random()
@@ -336,8 +347,7 @@ class _LazyRandom:
     def __getattr__(self, name: str) -> Any:
         if type(vars(np).get("random")) is _LazyRandom:
             del np.random
-        module = importlib.import_module("numpy.random")
-        self._interception._enter_random()
+        module = self._interception.random_imported()
         return getattr(module, name)
 
 

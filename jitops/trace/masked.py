@@ -169,6 +169,9 @@ class Masked:
     def __iter__(self) -> Any:
         raise self._refusal("iteration")
 
+    def __index__(self) -> int:
+        raise self._refusal("an index")
+
     def __repr__(self) -> str:
         return f"traced selection of {self.atom.type}"
 
@@ -188,7 +191,7 @@ class Unknown:
             "Use the other results, or compute it outside the op.",
         )
 
-    __getattr__ = __getitem__ = __iter__ = __len__ = __array__ = __bool__ = refuse
+    __getattr__ = __getitem__ = __iter__ = __len__ = __array__ = __bool__ = __index__ = refuse
     __array_ufunc__ = __array_function__ = refuse
 
 

@@ -11,6 +11,9 @@ from jitops.graph.evaluate import apply
 from jitops.graph.graph import Atom, Eqn, Literal, Var
 from jitops.graph.ops import PRIMITIVES
 from jitops.graph.types import same_shape
+from jitops.trace.raising import unsupported
+
+MOST = 50_000  # equations of one trace: about a minute of compiling
 
 BOOL = np.dtype("bool")
 INT64 = np.dtype("int64")
@@ -83,6 +86,8 @@ class Recorder:
         if primitive.kind == "map" and all(type(x) is Literal for x in inputs):
             with np.errstate(all="ignore"):
                 return Literal(apply(eqn, [x.value for x in inputs])[()], type_.dtype)
+        if len(self.eqns) >= MOST:
+            raise _endless()
         self.eqns.append(eqn)
         self.numbered[key] = out
         return out
@@ -189,3 +194,10 @@ class Recorder:
 def identity(x: Atom) -> Any:
     """What tells atoms apart: a variable itself, a literal by dtype and bits."""
     return (x.type.dtype, x.value.tobytes()) if type(x) is Literal else x
+
+
+def _endless() -> Exception:
+    return unsupported(
+        f"the function needs more than {MOST} array operations: its Python loops are unrolled",
+        "Write the loop with jitops.fori_loop, while_loop or scan, or over whole arrays.",
+    )

@@ -38,6 +38,15 @@ def rows(a: Any, b: Any) -> None:
         b[i, 0] = a[i].sum() + a[i].argmax()
 
 
+def windows(a: Any, b: Any) -> None:
+    """Reductions side by side, none of which needs another."""
+    sums = np.zeros((20, 20), b.dtype)
+    for i in range(20):
+        for j in range(20):
+            sums[i, j] = (a[i : i + 3, j : j + 3] * b[:3, :3]).sum()
+    b[:20, :20] = sums
+
+
 def counted(a: Any, b: Any) -> None:
     """The same expression with another constant is not the same kernel."""
     for i in range(20):
@@ -51,7 +60,8 @@ def looked_up(a: Any, b: Any) -> None:
 
 # Program, and how many kernels of its own it needs at most, however many steps it takes.
 PROGRAMS: list[tuple[Callable[..., None], int]] = [
-    (stencil, 3), (columns, 3), (backwards, 3), (rows, 5), (counted, 40), (looked_up, 60),
+    (stencil, 3), (columns, 3), (backwards, 3), (rows, 5), (windows, 40), (counted, 40),
+    (looked_up, 60),
 ]  # fmt: skip
 LAYOUTS: dict[str, Callable[[Any], Any]] = {
     "C": lambda x: x,

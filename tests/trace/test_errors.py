@@ -93,7 +93,12 @@ def test_what_random_cannot_do_inside_is_refused_with_the_way_out():
 
 
 def test_a_selection_by_a_traced_mask_has_no_shape():
-    for fn in (lambda x: x[x > 0], lambda x: len(x[x > 0]), lambda x: x[x > 0] + x):
+    for fn in (
+        lambda x: x[x > 0],
+        lambda x: len(x[x > 0]),
+        lambda x: x[x > 0] + x,
+        lambda x: x[np.arange(x.shape[0])[x > 0]],
+    ):
         assert "depends on values" in message(fn, X, kind=UnsupportedError)
 
 
@@ -149,3 +154,13 @@ def test_exceptions_of_the_function_pass_and_numpy_is_restored():
     with pytest.raises(KeyError):
         trace(lambda x: {}["k"], (X,), {})
     assert np.zeros is zeros
+
+
+def test_a_loop_over_elements_that_would_unroll_without_end_says_so():
+    def elements(x):
+        for i in range(100_000):
+            x[i % 3] += 1.5
+
+    text = message(elements, X, kind=UnsupportedError)
+    assert "unrolled" in text
+    assert "jitops.fori_loop" in text
