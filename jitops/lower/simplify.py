@@ -94,11 +94,12 @@ def rewrite(graph: Graph, rules: dict[str, Rule]) -> Graph:
 
 def _folded(eqn: Eqn, builder: Builder) -> Atom | None:
     """The value of a map equation of literals, filled into its shape."""
-    constant = all(isinstance(a, Literal) for a in eqn.inputs)
-    result = eqn.output.type
-    if not constant or PRIMITIVES[eqn.op].kind != "map" or eqn.op == "bitcast" or not result.size:
+    if PRIMITIVES[eqn.op].kind != "map" or eqn.op == "bitcast":
         return None
-    if eqn.op == "pow" and eqn.output.type.dtype.kind in "iu":
+    result = eqn.output.type
+    if not result.size or not all(isinstance(a, Literal) for a in eqn.inputs):
+        return None
+    if eqn.op == "pow" and result.dtype.kind in "iu":
         return None  # NumPy refuses negative exponents
     with np.errstate(all="ignore"):
         value = apply(eqn, [a.value for a in eqn.inputs if isinstance(a, Literal)])
