@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jitops.errors import GraphError
+from jitops.graph.evaluate import evaluate
 from jitops.graph.graph import Graph, with_sizes
 from jitops.graph.serial import from_json, to_json
 from jitops.graph.sizes import Size, Symbol, affine, read_extent, text_of
@@ -15,6 +16,7 @@ from jitops.graph.verify import verify
 from jitops.trace import NotDynamic, trace
 
 FIRST = ((0, 0),)
+RNG = np.random.default_rng(5)
 
 
 def opened(fn, *args, axes=FIRST):
@@ -78,6 +80,56 @@ def test_the_graph_is_that_of_every_size(fn):
         params = [p for p, source in zip(closed.params, traced.params) if source is not size]
         expected = trace(fn, (array(n, 8),), {})
         assert str(Graph(params, closed.eqns, closed.results)) == str(expected.graph)
+
+
+FORMS = {
+    "f(x)": lambda f: lambda x: f(x),
+    "f(x, axis=1)": lambda f: lambda x: f(x, axis=1),
+    "f(x, y)": lambda f: lambda x: f(x, x * 2 - 1),
+    "f((x, y), 1)": lambda f: lambda x: f((x, x + 1), 1),
+    "f(x, shape)": lambda f: lambda x: f(x, (x.shape[0], 3, 2)),
+    "f(n)": lambda f: lambda x: f(x.shape[0]) + x[:, 0],
+}
+OTHERS = ("_", "empty", "load", "save", "from", "gen", "info", "show", "set", "test")  # no maths
+FUNCTIONS = [
+    name
+    for name, f in vars(np).items()
+    if callable(f) and not isinstance(f, type) and not name.startswith(OTHERS)
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_numpy_function_that_takes_an_open_size_takes_every_size(form):
+    agreed = 0
+    for name in FUNCTIONS:
+        fn = FORMS[form](getattr(np, name))
+        try:
+            traced = opened(fn, RNG.standard_normal((13, 6)))
+        except (NotDynamic, Exception):
+            continue
+        if traced.result[0] != "out" or not traced.open_axes:
+            continue
+        agreed += sum(agree(name, fn, traced, n) for n in (2, 7, 40))
+    assert agreed >= 6
+
+
+def agree(name, fn, traced, n: int) -> bool:
+    """Whether the graph for this size was compared with NumPy; they must agree."""
+    x, size = RNG.uniform(0.1, 0.9, (n, 6)), traced.params[1]
+    if not size.low <= n <= size.high:
+        return False
+    try:
+        with np.errstate(all="ignore"):
+            expected = fn(x.copy())
+    except (TypeError, ValueError):
+        return False
+    given = {"leaf": lambda _: x, "captured": lambda array: array, "size": lambda _: np.int64(n)}
+    closed = with_sizes(traced.graph, lambda s: s.at(lambda symbol: n))
+    inputs = [given[param.source[0]](param.source[1]) for param in traced.params]
+    got = evaluate(closed, inputs)[traced.result[1]]
+    assert got.shape == np.shape(expected), name
+    np.testing.assert_allclose(got, expected, rtol=1e-9, err_msg=name)
+    return True
 
 
 def test_the_size_is_a_number_in_arithmetic():
