@@ -217,7 +217,7 @@ def key_of(traced: Traced, layouts: Sequence[Shape | None], runtime: Runtime) ->
     arguments = []
     for number, (param, layout) in enumerate(zip(traced.params, layouts)):
         where = "C" if layout is None else f"strides {layout}"
-        line = f"{number} {param.var.type} {where}"
+        line = f"{number} {param.var.type} {where}{' scalar' * param.scalar}"
         if param.low is not None or param.high is not None:
             line += f" in {param.low}..{param.high}"
         if number in traced.mutated:

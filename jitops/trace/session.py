@@ -24,18 +24,20 @@ class Param:
 
     source: ("leaf", i) dynamic leaf i of the call, ("captured", ndarray) whose present
         contents count, or ("size", (i, axis)) of leaf i.
-    weak: int, float or complex for a Python number; None otherwise.
+    weak: int, float or complex for a Python number; None otherwise. scalar: whether it is that or a
+        NumPy scalar, and no array.
     low, high: the inclusive range that a Python int must lie in (it is checked at each call), or
         None;
         both are its value where the trace needed that (a shape, an axis, a branch).
     """
 
-    __slots__ = ("high", "low", "name", "source", "var", "weak")
+    __slots__ = ("high", "low", "name", "scalar", "source", "var", "weak")
 
     def __init__(self, var: Var, source: tuple[str, Any], weak: type | None, name: str) -> None:
         self.var = var
         self.source = source
         self.weak = weak
+        self.scalar = weak is not None
         self.name = name
         self.low: int | None = INT64_RANGE[0] if weak is int else None
         self.high: int | None = INT64_RANGE[1] if weak is int else None
@@ -87,6 +89,7 @@ class Trace(Recorder):
         strides = None
         if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
             strides = value.strides
+        self.params[-1].scalar = isinstance(value, np.generic)
         cell = Cell(var, origin="leaf", name=name, strides=strides)
         out = Tracer(self, var.type, cell, scalar=isinstance(value, np.generic))
         self.leaves.append(out)

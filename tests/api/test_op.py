@@ -336,3 +336,15 @@ def test_the_signature_of_the_function_shows_through():
     assert documented.__doc__ == "Says what it does."
     assert documented.__name__ == "documented"
     assert "documented" in repr(documented)
+
+
+def test_a_scalar_and_a_0d_array_of_one_dtype_are_two_kinds_of_argument():
+    """The same program, called in another way: each has its own entry in the cache."""
+
+    @jitop
+    def doubled(x):
+        return x * 2.0
+
+    for x in (np.array(1.5), np.float64(1.5), 1.5, np.array(2.5), np.float64(2.5), 2.5):
+        assert doubled(x) == 2 * x
+        assert jitop(doubled.eager)(x) == 2 * x
