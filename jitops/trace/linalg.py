@@ -212,6 +212,8 @@ def matrix_power(t: Any, a: Any, n: int) -> Any:
         x, n = np.linalg.inv(x), -n
     if n == 0:
         return np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape).copy()
+    if n == 3:  # in NumPy's order, which decides where infinities meet
+        return matmul(t, matmul(t, x, x), x)
     out = None
     while n:
         if n & 1:

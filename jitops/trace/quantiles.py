@@ -138,6 +138,8 @@ def _quantiles(name: str, scale: float, ignore_nan: bool) -> Rule:
         lines = Lines(t, a, axis)
         if lines.x.dtype.kind == "c":
             raise TypeError("a must be an array of real numbers")
+        if ignore_nan and not lines.x.size:  # as NumPy: NaN, whatever the quantiles are
+            return np.nanmean(lines.x, axis=axis, out=out, keepdims=keepdims)
         weak = type(q) in (int, float) or type(q) is Weak
         at: Any = t.array(q)
         at = at if scale == 1 else np.true_divide(at, scale)
@@ -168,9 +170,6 @@ def _unweighted(
     """Quantiles along a new last axis."""
     line = np.sort(lines.of(lines.x), axis=-1)
     nans = line.dtype.kind in "fV"
-    if not lines.length and ignore_nan:  # NumPy takes nanmean's answer
-        dtype = line.dtype if nans else np.dtype(float)
-        return np.full((*lines.shape, q.size), np.nan, dtype)
     if not lines.length:
         raise IndexError("index -1 is out of bounds for axis 0 with size 0")
     n: Any = lines.length

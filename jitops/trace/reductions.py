@@ -140,19 +140,26 @@ def _fold(
         fill = start if identity is None else identity
         mask = t.broadcast(t.cast(t.array(where).read(), BOOL), x.shape)
         atom = t.emit("select", mask, atom, t.atom(fill, accumulator))
-    if name in ("fmax", "fmin") and dtype.kind == "f":
-        atom = _fold_ignoring_nan(t, op, atom, axes, start)
-    elif axes and 0 in (x.shape[a] for a in axes):
+    if axes and 0 in (x.shape[a] for a in axes):
         shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
         return t.broadcast(t.atom(start, dtype), shape)
+    if name in ("fmax", "fmin") and dtype.kind == "f":
+        atom = _fold_ignoring_nan(t, op, atom, axes, start)
     elif axes and op == PARITY:
         count = t.emit("reduce_sum", t.cast(atom, INT64), axes=axes)
         atom = t.cast(t.emit("and", count, 1), BOOL)
     elif axes:
         atom = t.emit(op, atom, axes=axes)
     if initial is not NoValue:
-        atom = t.emit("xor" if op == PARITY else JOINS[op], atom, t.atom(initial, accumulator))
+        atom = t.emit(_joiner(name, op), atom, t.atom(initial, accumulator))
     return t.cast(atom, dtype)
+
+
+def _joiner(name: str, op: str) -> str:
+    """What joins the fold with its initial value."""
+    if name in ("fmax", "fmin"):
+        return name
+    return "xor" if op == PARITY else JOINS[op]
 
 
 def _check_start(name: str, x: Tracer, axes: Any, start: Any, where: Any) -> None:

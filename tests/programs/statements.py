@@ -116,7 +116,7 @@ np.ravel_multi_index((np.abs({i}) % 3, 1), (3, 4))
 {o} = np.copy({d}); {o}[1:] = {o}[:-1] | {o} = np.copy({x}); {o}[{x} > 0] = {k}
 {o} = np.copy({i}); {o} += {k} | {o} = np.copy({d}); {o}[..., ::2] *= {k}
 {o} = np.copy({d}); {o}.T[0] = {k} | {o} = np.copy({d}); {o}.flat[0] = {k}
-{o} = np.copy({i}); np.add.at({o}, {j}, {k})
+{o} = np.copy({i}); np.add.at({o}, {j}, {p})
 {o} = np.copy({d}); np.maximum.at({o}, {j}, {p}) if {o}.dtype.kind in 'if' else None
 {o} = np.copy({x}); np.add({x}, {y}, out={o}, where={b})
 {o} = np.copy({x}); np.negative({x}, out={o}) | {d}[::-1] | {d}[..., None] | {d}[0] | {d}[-1:]
@@ -141,9 +141,10 @@ _ROUNDED = """
 np.median({n}) | np.median({d}, axis={a}) | np.percentile({n}, 30) | np.quantile({n}, 0.25)
 np.nanmedian({n}) | np.nanpercentile({n}, [10, 50]) | np.nanquantile({n}, 0.75)
 np.sum({x}) | np.sum({x}, axis={a}, keepdims=True) | np.prod({d}, axis={a})
-np.mean({x}, axis={a}) | np.var({d}, axis={a}) | np.std({x}) | np.average({d}, axis={a})
-np.nansum({d}, axis={a}) | np.nanprod({x}) | np.nanmean({d}, axis={a}) | np.nanvar({x})
-np.nanstd({d}, axis={a}) | np.nancumsum({d}, axis={a}) | np.nancumprod({x})
+np.mean({x}, axis={a}) | np.var(np.arctan({n}), axis={a}) | np.std(np.sin({n}))
+np.average({d}, axis={a})
+np.nansum({d}, axis={a}) | np.nanprod({x}) | np.nanmean({d}, axis={a}) | np.nanvar(np.cos({n}))
+np.nanstd(np.sin({n}), axis={a}) | np.nancumsum({d}, axis={a}) | np.nancumprod({x})
 np.cumsum({d}, axis={a}) | np.cumprod({x}) | np.trace({m}) | np.linalg.trace({m})
 np.interp({n}, [-1.0, 0.0, 2.0], [0.5, 1.0, -3.0]) | np.convolve({v}, {v})
 np.convolve({v}, [1, 2, 1], 'same') | np.correlate({v}, {v}, 'full')
