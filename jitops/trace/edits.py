@@ -152,6 +152,8 @@ def cov(
         raise ValueError("m has more than 2 dimensions")
     wanted = np.result_type(*(p.dtype for p in parts), np.float64) if dtype is None else dtype
     turned = [p.T if not rowvar and p.shape[0] != 1 else p for p in parts]
+    if not turned[0].shape[0]:
+        return np.zeros((0, 0))
     x: Any = np.concatenate([p.astype(wanted) for p in turned])
     weights: Any = None
     if fweights is not None:
