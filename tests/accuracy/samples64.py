@@ -77,7 +77,9 @@ def unary(name: str, count: int, seed: int = 0) -> np.ndarray:
 
 
 def pairs(name: str, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """About ``count`` pairs; bases of powers are positive, or the exponents whole."""
+    """About ``count`` pairs; bases of powers are positive, or the exponents whole.
+
+    Divisors are not 0."""
     rng = np.random.default_rng(seed)
     n = count // 4
     wide = np.ldexp(rng.uniform(1, 2, (2, n)), rng.integers(-400, 400, (2, n)))
@@ -90,4 +92,6 @@ def pairs(name: str, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]
     if name == "pow":
         keep = np.abs(y * np.log(np.abs(x))) < 800
         x, y = x[keep], y[keep]
+    if name == "fmod":
+        x, y = x[y != 0], y[y != 0]
     return x, y
