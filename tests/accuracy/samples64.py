@@ -79,7 +79,8 @@ def unary(name: str, count: int, seed: int = 0) -> np.ndarray:
 def pairs(name: str, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """About ``count`` pairs; bases of powers are positive, or the exponents whole.
 
-    Divisors are not 0."""
+    Divisors are not 0.
+    """
     rng = np.random.default_rng(seed)
     n = count // 4
     wide = np.ldexp(rng.uniform(1, 2, (2, n)), rng.integers(-400, 400, (2, n)))
