@@ -120,7 +120,7 @@ def argpartition(
 def _check_kth(t: Any, a: Any, kth: Any, axis: Any) -> None:
     x = t.array(a)
     length = x.size if axis is None else (x.shape or (1,))[normal_axis(max(x.ndim, 1), axis)]
-    for k in np.ravel(kth).tolist() if type(kth) is not Tracer else ():
+    for k in np.ravel(kth).tolist() if type(kth) is not Tracer and x.size else ():
         if not -length <= k < length:
             raise ValueError(f"kth(={k}) out of bounds ({length})")
 

@@ -71,6 +71,8 @@ def var(
     ddof = ddof if correction is NoValue else correction
     inner, result = mean_dtype(x, dtype)
     axes = normal_axes(x, axis)
+    if dtype is None and x.dtype.itemsize == 2 and inner.kind == "f":
+        inner = x.dtype  # each step is rounded, and may overflow
     values = x.astype(inner)
     if mean is NoValue:
         total = np.sum(values, axis=axes, keepdims=True, where=where)
@@ -95,10 +97,7 @@ def std(t: Any, a: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
     x = t.array(a)
     if len(args) > 2:  # out by position
         args, out = (*args[:2], None, *args[3:]), args[2]
-    if x.dtype.name in ("float16", "bfloat16") and kwargs.get("dtype") is None and len(args) < 2:
-        root = np.sqrt(var(t, x, *args, **{**kwargs, "dtype": "float32"})).astype(x.dtype)
-    else:
-        root = np.sqrt(var(t, x, *args, **kwargs))
+    root = np.sqrt(var(t, x, *args, **kwargs))
     return finish(t, root.read(), out)
 
 
