@@ -8,6 +8,7 @@ import pytest
 import suites
 from checkouts import checkout, examples
 
+
 def suite(module: str, directory: Path, scratch: Path) -> suites.Run:
     scratch.mkdir()
     arguments = ["array_api_tests", "--disable-deadline", "--derandomize", "--disable-dds"]
