@@ -8,9 +8,6 @@ import pytest
 import suites
 from checkouts import checkout, examples
 
-# What asks for more than values: whether memory is shared, which no op's result does.
-VIEWS = ("test_dlpack", "test_has_names", "test_signatures")
-
 
 def suite(module: str, directory: Path, scratch: Path) -> suites.Run:
     scratch.mkdir()
