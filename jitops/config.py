@@ -23,7 +23,7 @@ from jitops.errors import ConfigError
 if TYPE_CHECKING:
     from jitops.ranks import Ranks
 
-__all__ = ["FIELDS", "Config", "Field", "Settings"]
+__all__ = ["FIELDS", "Config", "Field", "Settings", "adopt", "environment"]
 
 COMPILE_MODES = ("now", "background", "never")
 THREADING_MODES = ("auto", "pool", "openmp", "serial")
@@ -341,3 +341,14 @@ class Settings:
 
     def __repr__(self) -> str:
         return repr(self.current())
+
+
+def environment() -> dict[str, str]:
+    """The whole of it, for a process that is to `adopt` it."""
+    return dict(os.environ)
+
+
+def adopt(variables: Mapping[str, str]) -> None:
+    """Take over another process's environment: the one we were forked off may be older."""
+    os.environ.clear()
+    os.environ.update(variables)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jitops.config import adopt, environment
 from jitops.errors import ArgumentError, CacheMiss, CompileError
 from jitops.manifest import Job
 from jitops.spec_text import ACCEPTED, parse_spec
@@ -80,7 +81,7 @@ def _in_processes(
     # Workers are forked off a process without threads, which loads what all of them need once.
     context = get_context("forkserver")
     context.set_forkserver_preload([] if order.check else PRELOADED)
-    with ProcessPoolExecutor(workers, context, _adopt, (dict(os.environ),)) as pool:
+    with ProcessPoolExecutor(workers, context, adopt, (environment(),)) as pool:
         pending = {pool.submit(_do, job, order): job for job in jobs}
         for future in as_completed(pending):
             error = future.exception()
@@ -90,12 +91,6 @@ def _in_processes(
                 yield pending[future], _failed(pending[future], error)
             else:
                 yield pending[future], future.result()
-
-
-def _adopt(environment: dict[str, str]) -> None:
-    """Take over the environment: the process that workers are forked off may be older than it."""
-    os.environ.clear()
-    os.environ.update(environment)
 
 
 def _do(job: Job, order: Order) -> dict[str, Any]:

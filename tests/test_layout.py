@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     | set(COMPILER),
     "nn": {"trace"},
     "worker": {"cache", "log", "unit", "pipeline"},
-    "warm": {"errors", "manifest", "spec_text", "jitops"},
+    "warm": {"config", "errors", "manifest", "spec_text", "jitops"},
 }
 # What joins the parts may import all but the compiler; the command line, all but a call's rooms.
 JOINTS = ("__init__", "api")
