@@ -34,12 +34,11 @@ struct Pool {
   std::atomic<int32_t> workers{0};              // started; written under `starting`, read anywhere
   std::atomic<uint32_t> used{0};                // slots ever taken are those below; only grows
   std::atomic<uint32_t> epoch{0};  // forks survived; written in the child while it has one thread
-  std::atomic<Mode> mode{Mode::Auto};   // set_mode
-  std::atomic<bool> passive{false};     // likewise: the host's OpenMP threads sleep at once
-  Solitude solitude;                    // while it lasts, workers are not asked for help
-  std::atomic<uint64_t> joined{0};      // regions run on the host's team; counted in run_joined
-  std::mutex starting;                  // guards starting workers and the registration for fork
-  std::atomic<bool> registered{false};  // for forks; set under `starting`
+  std::atomic<Mode> mode{Mode::Auto};  // set_mode
+  std::atomic<bool> passive{false};    // likewise: the host's OpenMP threads sleep at once
+  Solitude solitude;                   // while it lasts, workers are not asked for help
+  std::atomic<uint64_t> joined{0};     // regions run on the host's team; counted in run_joined
+  std::mutex starting;                 // guards starting workers
 };
 
 Pool g_pool;  // constant-initialised, trivially alive until the process ends
@@ -176,16 +175,15 @@ bool start_worker(unsigned number) {
   return code == 0;
 }
 
-// Under `starting`.
-void register_for_forks() {
-  if (g_pool.registered.exchange(true, std::memory_order_relaxed)) return;
+// When the library is loaded, not at the first region: a thread that forks must find the handlers
+// in place before another one enters an OpenMP runtime, whose locks the child would inherit.
+[[gnu::constructor]] void register_for_forks() {
   pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
 // A thread that cannot be started is done without: callers finish their regions themselves.
 void start_workers(int wanted) {
   std::lock_guard<std::mutex> hold(g_pool.starting);
-  register_for_forks();
   int started = g_pool.workers.load(std::memory_order_relaxed);
   while (started < wanted && start_worker(static_cast<unsigned>(started))) ++started;
   g_pool.workers.store(started, std::memory_order_relaxed);
@@ -344,7 +342,6 @@ int launch(Task task, void* data, int num_task) {
   Slot* slot = alone ? nullptr : take_slot();
   if (slot == nullptr) return run_inline(task, data, num_task);
   const uint32_t tasks = static_cast<uint32_t>(num_task > 0 ? num_task : limit * kTasksPerThread);
-  if (runtime != nullptr && !g_pool.registered.load(std::memory_order_relaxed)) start_workers(0);
   if (runtime != nullptr) return run_joined(*runtime, *slot, task, data, tasks, limit);
   const int wanted = total_threads() - 1;
   if (g_pool.workers.load(std::memory_order_relaxed) < wanted) start_workers(wanted);
