@@ -20,7 +20,7 @@ constexpr uint32_t kWaiting = 1u << 31;
 //   done: tasks finished, and kWaiting when the caller sleeps on it. Reset by the caller before it
 //     publishes.
 //   error: first non-zero code; CAS from 0.
-//   usual: ticks that the caller's latest task took, 0 before; a hint for helpers.
+//   usual: ticks that the caller's first task took, 0 before; a hint for helpers.
 //   busy: 1 while a caller owns the slot; taken by exchange, given back by a release store.
 //   started, left: clock ticks when the latest region began and ended; written by the owner, hints
 //     for everyone.
@@ -82,13 +82,6 @@ inline void finish_tasks(Slot& slot, uint32_t count) {
   if ((before & kWaiting) != 0 && (before & ~kWaiting) + count == tasks) {
     futex_wake(slot.done, 1);
   }
-}
-
-// As run_task; the ticks that it took.
-inline uint64_t time_task(Slot& slot, int index) {
-  const uint64_t begun = ticks();
-  run_task(slot, index);
-  return ticks() - begun;
 }
 
 inline bool take_seat(Slot& slot, uint32_t generation) {

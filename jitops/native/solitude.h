@@ -19,9 +19,9 @@ class Solitude {
     return __builtin_expect(until != 0, 0) && ticks() < until;
   }
 
-  // A helper reports how long its task took, and how long tasks of this region take their caller
-  // (0: unknown), in ticks.
-  void task_took(uint64_t duration, uint64_t usual) {
+  // A helper reports how long its tasks took, and how long as many take their caller (0: unknown),
+  // in ticks.
+  void tasks_took(uint64_t duration, uint64_t usual) {
     const bool slow = duration > kSlow && usual != 0 && duration > 2 * usual;
     if (__builtin_expect(slow, 0) && preempted()) begin();
   }

@@ -88,12 +88,16 @@ bool help(Slot& slot) {
   const uint32_t generation = generation_of(ticket);
   if (!take_seat(slot, generation)) return false;
   const uint32_t epoch = g_pool.epoch.load(std::memory_order_relaxed);
+  const uint64_t begun = ticks();
   uint32_t finished = 0;
   for (int index; !over_budget() && (index = claim<From::Last>(slot, generation)) >= 0;
        ++finished) {
-    const uint64_t took = time_task(slot, index);
+    run_task(slot, index);
     if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) pthread_exit(nullptr);
-    g_pool.solitude.task_took(took, slot.usual.load(std::memory_order_relaxed));
+  }
+  if (finished != 0) {
+    const uint64_t usual = slot.usual.load(std::memory_order_relaxed);
+    g_pool.solitude.tasks_took(ticks() - begun, finished * usual);
   }
   leave_seat(slot, generation);
   finish_tasks(slot, finished);
@@ -259,10 +263,11 @@ int run_region(Slot& slot, Task task, void* data, uint32_t tasks, int limit) {
   const int idle = g_pool.threads.load(std::memory_order_relaxed) - active - resting_callers();
   if (idle > 0) wake_workers(std::min({idle, limit - 1, static_cast<int>(tasks) - 1}));
   ++t_depth;
+  const uint64_t begun = ticks();
   uint32_t finished = 0;
   for (int index; (index = claim<From::First>(slot, generation)) >= 0; ++finished) {
-    const uint64_t took = time_task(slot, index);
-    slot.usual.store(took, std::memory_order_relaxed);
+    run_task(slot, index);
+    if (finished == 0) slot.usual.store(ticks() - begun, std::memory_order_relaxed);
     if (g_pool.epoch.load(std::memory_order_relaxed) != epoch) {  // this is a forked child
       --t_depth;
       return -1;

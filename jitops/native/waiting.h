@@ -11,7 +11,7 @@
 
 namespace jitops::pool {
 
-constexpr auto kSpin = std::chrono::microseconds(30);
+constexpr auto kSpin = std::chrono::microseconds(25);
 constexpr uint64_t kMoment = 300000;  // ticks, about 0.1 ms
 
 // A place between two accesses to shared state. The stress programs built with JITOPS_CHAOS let
