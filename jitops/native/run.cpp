@@ -1,17 +1,12 @@
-// A hit: pointers for the kernel's inputs, fresh outputs, the call, the result in the caller's
-// form.
-#include "memory.h"
-#include "objects.h"
+// A hit: pointers for the kernel's inputs, fresh outputs, the call.
+#include "frame.h"
 #include "thread_pool.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace jitops {
 namespace {
-
-constexpr size_t kSlot = 16;  // bytes of the widest scalar
 
 // What a call of a program with open sizes costs decides as for closed ones; jitops/lower/cost.py:
 // PARALLEL_NS, and program.cpp.
@@ -20,8 +15,8 @@ constexpr double kOneTask = 6000.0;  // below jitops/schedule/loops.py: GRAIN_NS
 
 // The word of a call that holds the size which a program input is.
 const uint64_t& size_word(const Source& source, const Call& call) {
-  return call.words[call.leaves[static_cast<size_t>(source.leaf)].word +
-                    static_cast<size_t>(source.axis)];
+  return call
+      .words[call.leaves[static_cast<size_t>(source.leaf)].word + static_cast<size_t>(source.axis)];
 }
 
 struct Sizes {
@@ -45,39 +40,6 @@ int64_t opened(const std::vector<OpenTerm>& terms, const int64_t* sizes) {
   for (const OpenTerm& term : terms) total += term.factor * sizes[term.size];
   return total;
 }
-
-// What one run needs besides the call; releases all of it.
-struct Frame {
-  Inline<void*, 32> buffers;
-  Inline<Result, 8> results;
-  alignas(kSlot) unsigned char scalars[16][kSlot];
-  std::vector<std::array<unsigned char, kSlot>> more_scalars;
-  void* workspace = nullptr;
-  PyObject* keeper = nullptr;  // of the workspace, where host steps see it; owned
-  const TypeFacts* tensor = nullptr;
-  PyObject* example = nullptr;
-
-  ~Frame() {
-    for (const Result& result : results) {
-      if (result.object != nullptr) {
-        Py_DECREF(result.object);
-      } else if (result.data != nullptr) {
-        memory::release(result.data);
-      }
-    }
-    if (keeper != nullptr) {
-      Py_DECREF(keeper);
-    } else if (workspace != nullptr) {
-      memory::release(workspace);
-    }
-  }
-
-  void* scalar_slot(size_t i, size_t count) {
-    if (i < 16) return scalars[i];
-    if (more_scalars.empty()) more_scalars.resize(count - 16);
-    return more_scalars[i - 16].data();
-  }
-};
 
 bool captured_fits(const InputSpec& input, PyObject* object) {
   PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object);
@@ -141,12 +103,6 @@ bool args_exist(const Node& node, const Call& call) {
   return true;
 }
 
-// The object behind a program input: an argument or a captured array.
-PyObject* source_object(const Source& source, const Call& call) {
-  return source.captured != nullptr ? source.captured
-                                    : call.leaves[static_cast<size_t>(source.leaf)].object;
-}
-
 bool source_writable(const Source& source, const Call& call) {
   if (source.captured != nullptr) {
     return PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject*>(source.captured));
@@ -207,9 +163,8 @@ Outcome gather_inputs(const Binding& binding, const Call& call, const int64_t* s
     frame->buffers.push_reserved(slot);
   }
   const bool writes = !program.mutated.empty();
-  return !writes || writes_allowed(binding, call, frame->buffers.begin(), sizes)
-             ? Outcome::Done
-             : Outcome::Miss;
+  return !writes || writes_allowed(binding, call, frame->buffers.begin(), sizes) ? Outcome::Done
+                                                                                 : Outcome::Miss;
 }
 
 PyObject* first_tensor(const Call& call) {
@@ -281,90 +236,6 @@ bool note_writes(const Binding& binding, const Call& call) {
   return true;
 }
 
-class Builder {
- public:
-  Builder(const Binding& binding, const Call& call, Frame& frame)
-      : binding_(binding), call_(call), frame_(frame) {}
-
-  // Results in their final form, one object for each output.
-  bool finish() {
-    for (size_t i = 0; i < frame_.results.size(); ++i) {
-      Result& result = frame_.results[i];
-      void* data = std::exchange(result.data, nullptr);
-      if (result.object == nullptr) {
-        result.object = new_scalar(binding_.program->spec.outputs[i], data);
-        memory::release(data);
-      } else if (frame_.tensor != nullptr) {
-        result.object = finish_tensor(*frame_.tensor, frame_.example, result.object);
-      }
-      if (result.object == nullptr) return false;
-    }
-    return true;
-  }
-
-  PyObject* build(const Node& node) const {
-    switch (node.kind) {
-      case NodeKind::Out: return out(node);
-      case NodeKind::Arg: return share(call_.leaves[static_cast<size_t>(node.index)].object);
-      case NodeKind::Cap:
-        return share(source_object(binding_.spec.sources[static_cast<size_t>(node.index)], call_));
-      case NodeKind::Const: return share(node.object);
-      case NodeKind::Tuple: return tuple(node);
-      case NodeKind::List: return list(node);
-      case NodeKind::Dict: return dict(node);
-      case NodeKind::NamedTuple: return named(node);
-    }
-    return nullptr;
-  }
-
- private:
-  static PyObject* share(PyObject* object) {
-    Py_INCREF(object);
-    return object;
-  }
-
-  PyObject* out(const Node& node) const {
-    PyObject* object = frame_.results[static_cast<size_t>(node.index)].object;
-    if (!node.scalar || !PyArray_CheckExact(object)) return share(object);
-    PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object);
-    return PyArray_ToScalar(PyArray_DATA(array), array);
-  }
-
-  PyObject* tuple(const Node& node) const {
-    Ref made(PyTuple_New(static_cast<Py_ssize_t>(node.children.size())));
-    for (size_t i = 0; made && i < node.children.size(); ++i) {
-      PyObject* item = build(node.children[i]);
-      if (item == nullptr) return nullptr;
-      PyTuple_SET_ITEM(made.get(), static_cast<Py_ssize_t>(i), item);
-    }
-    return made.release();
-  }
-
-  PyObject* list(const Node& node) const {
-    const Ref made(tuple(node));
-    return made ? PySequence_List(made.get()) : nullptr;
-  }
-
-  PyObject* dict(const Node& node) const {
-    Ref made(PyDict_New());
-    for (size_t i = 0; made && i < node.children.size(); ++i) {
-      const Ref item(build(node.children[i]));
-      PyObject* key = PyTuple_GET_ITEM(node.object, static_cast<Py_ssize_t>(i));
-      if (!item || PyDict_SetItem(made.get(), key, item.get()) != 0) return nullptr;
-    }
-    return made.release();
-  }
-
-  PyObject* named(const Node& node) const {
-    const Ref items(tuple(node));
-    return items ? PyObject_CallObject(node.object, items.get()) : nullptr;
-  }
-
-  const Binding& binding_;
-  const Call& call_;
-  Frame& frame_;
-};
-
 bool index_outside(const Frame& frame) {
   return static_cast<const unsigned char*>(frame.workspace)[kOutcome] != 0;
 }
@@ -381,8 +252,8 @@ bool find_owners(const Binding& binding, const Call& call, Frame* frame,
   const ProgramSpec& program = binding.program->spec;
   owners->reserve(program.inputs.size() + program.outputs.size() + 1);
   for (size_t i = 0; i < program.inputs.size(); ++i) {
-    owners->push_reserved(
-        program.inputs[i].scalar ? nullptr : source_object(binding.spec.sources[i], call));
+    owners->push_reserved(program.inputs[i].scalar ? nullptr
+                                                   : source_object(binding.spec.sources[i], call));
   }
   for (const Result& result : frame->results) owners->push_reserved(result.object);
   if (frame->workspace != nullptr) {
@@ -447,8 +318,7 @@ bool run_steps(const Binding& binding, Call& call, int threads, const Sizes& siz
 
 // The common small call, arrays in and one array out, without a frame.
 template <bool kOpen>
-Outcome run_direct(const Binding& binding, const Call& call, const Sizes* open,
-                   PyObject** result) {
+Outcome run_direct(const Binding& binding, const Call& call, const Sizes* open, PyObject** result) {
   const ProgramSpec& program = binding.program->spec;
   void* buffers[kDirect + 2];
   void** next = buffers;
@@ -482,14 +352,6 @@ Outcome run_direct(const Binding& binding, const Call& call, const Sizes* open,
   return Outcome::Done;
 }
 
-PyObject* build_result(const Binding& binding, const Call& call, Frame* frame) {
-  if (binding.spec.plain && (frame->tensor == nullptr || frame->tensor->api != nullptr)) {
-    return std::exchange(frame->results[0], Result{}).object;
-  }
-  Builder builder(binding, call, *frame);
-  return builder.finish() ? builder.build(binding.spec.result) : nullptr;
-}
-
 }  // namespace
 
 bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
@@ -503,11 +365,10 @@ bool binding_fits(const Binding& binding, const Call& call, std::string* why) {
     const Source& source = binding.spec.sources[i];
     const size_t leaf = static_cast<size_t>(source.leaf);
     const InputSpec& input = program.inputs[i];
-    const bool fits =
-        source.captured != nullptr ? captured_fits(input, source.captured)
-        : input.size               ? sized
+    const bool fits = source.captured != nullptr ? captured_fits(input, source.captured)
+                      : input.size ? sized
                                    : leaf < call.leaves.size() &&
-                           leaf_fits(input, call.leaves[leaf], call, sizes.values);
+                                         leaf_fits(input, call.leaves[leaf], call, sizes.values);
     if (!fits) {
       *why = "input " + std::to_string(i) + " of program '" + program.name +
              "' does not accept the argument (dtype, shape, strides or alignment)";
