@@ -97,7 +97,7 @@ extern PyTypeObject* g_program_type;
 // Where a program input comes from: a dynamic leaf of the call, or a captured array.
 struct Source {
   int leaf = -1;
-  int axis = -1;  // of the leaf, whose size is the input
+  int axis = -1;                 // of the leaf, whose size is the input
   PyObject* captured = nullptr;  // owned by the binding; an exact ndarray
 };
 

@@ -112,7 +112,8 @@ void settle(const std::vector<int64_t>& shape, std::vector<int64_t>* strides) {
 void measure(InputSpec* input) {
   const int64_t item = static_cast<int64_t>(dtype_size(input->dtype));
   std::vector<int64_t> dense = c_strides(input->shape, item);
-  const bool empty = input->open.empty() && std::find(input->shape.begin(), input->shape.end(), 0) != input->shape.end();
+  const bool empty = input->open.empty() &&
+                     std::find(input->shape.begin(), input->shape.end(), 0) != input->shape.end();
   settle(input->shape, &dense);
   settle(input->shape, &input->strides);
   input->strided = !input->strides.empty() && !empty && input->strides != dense;
@@ -221,9 +222,9 @@ bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, PyObject* spac
 }
 
 PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* const names[] = {"library", "symbol",   "inputs", "outputs", "workspace",
-                                      "cost_ns", "parallel", "name",   "checked", "steps",
-                                      "cost_each", nullptr};
+  static const char* const names[] = {"library",   "symbol",  "inputs",    "outputs",
+                                      "workspace", "cost_ns", "parallel",  "name",
+                                      "checked",   "steps",   "cost_each", nullptr};
   PyObject *library, *symbol, *inputs, *outputs, *steps = nullptr;
   PyObject *workspace = nullptr, *cost_each = nullptr;
   double cost_ns = 0;

@@ -23,7 +23,7 @@ constexpr uint32_t kWaiting = 1u << 31;
 //   usual: ticks that the caller's first task took, 0 before; a hint for helpers.
 //   busy: 1 while a caller owns the slot; taken by exchange, given back by a release store.
 //   started, left: clock ticks when the latest region began and ended; written by the owner, hints
-//     for everyone.
+//     for everyone. `started` lies beside the ticket: who looks for work reads both.
 //   launches: written by the owner, read by stats().
 struct alignas(64) Slot {
   std::atomic<uint64_t> ticket{0};
@@ -31,12 +31,12 @@ struct alignas(64) Slot {
   std::atomic<Task> task{nullptr};
   std::atomic<void*> data{nullptr};
   std::atomic<uint32_t> tasks{0};
+  std::atomic<uint64_t> started{0};
   alignas(64) std::atomic<uint32_t> done{0};
   std::atomic<int32_t> error{0};
   std::atomic<uint64_t> usual{0};
   alignas(64) std::atomic<uint32_t> busy{0};
   std::atomic<uint64_t> launches{0};
-  std::atomic<uint64_t> started{0};
   std::atomic<uint64_t> left{0};
 };
 
@@ -44,6 +44,19 @@ inline uint32_t generation_of(uint64_t word) { return static_cast<uint32_t>(word
 inline uint32_t end_of(uint64_t ticket) { return static_cast<uint32_t>(ticket >> 16) & kMaxTasks; }
 inline uint32_t begin_of(uint64_t ticket) { return static_cast<uint32_t>(ticket) & kMaxTasks; }
 inline bool has_work(uint64_t ticket) { return begin_of(ticket) < end_of(ticket); }
+
+// Whether the slot has a region that is worth a helper's while: unclaimed tasks, and an age that it
+// is given time to reach here. Claims of others and moving cache lines would only slow a region
+// that its caller ends before that.
+inline bool worth_help(const Slot& slot) {
+  const uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
+  if (!has_work(ticket)) return false;
+  const uint64_t started = slot.started.load(std::memory_order_relaxed);
+  if (ticks() - started >= kYoung) return true;
+  while (ticks() - started < kYoung) pause_cpu();
+  const uint64_t later = slot.ticket.load(std::memory_order_relaxed);
+  return generation_of(later) == generation_of(ticket) && has_work(later);
+}
 
 enum class From { First, Last };
 

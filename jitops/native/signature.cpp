@@ -162,7 +162,8 @@ bool Table::insert(Call& call, PyObject* binding, std::vector<OpenWord> open) {
     return true;
   }
   if (failed) return false;
-  Entry* entry = new Entry{hash, {call.words.begin(), call.words.end()}, {}, binding, std::move(open)};
+  Entry* entry =
+      new Entry{hash, {call.words.begin(), call.words.end()}, {}, binding, std::move(open)};
   Py_INCREF(binding);
   entry->objects.assign(call.objects.begin(), call.objects.end());
   for (const CallObject& item : entry->objects) Py_INCREF(item.object);

@@ -36,8 +36,8 @@ enum class Tag : uint8_t {
   Dict,  // count in the head's upper half
   TupleOfType,
   ListOfType,
-  DictOfType,  // type address
-  Keyword,     // a keyword argument: its name follows as a Value token
+  DictOfType,   // type address
+  Keyword,      // a keyword argument: its name follows as a Value token
   ObjectOfType  // type address: an object that host steps use, whichever it is
 };
 

@@ -35,14 +35,14 @@ bool in_bounds(const View& view, const ProgramSpec& program, bool written) {
   const size_t buffer = static_cast<size_t>(view.buffer);
   if (buffer < inputs) {
     const InputSpec& input = program.inputs[buffer];
-    const bool alike = std::equal(view.shape.begin(), view.shape.end(), input.shape.begin(),
-                                  input.shape.end()) &&
-                       view.dtype == input.dtype && view.offset == 0;
+    const bool alike =
+        std::equal(view.shape.begin(), view.shape.end(), input.shape.begin(), input.shape.end()) &&
+        view.dtype == input.dtype && view.offset == 0;
     return alike && (!written || input.mutated);
   }
   if (buffer > inputs + outputs) return false;
-  return inside(view, buffer < inputs + outputs ? program.outputs[buffer - inputs].bytes
-                                                : program.workspace);
+  return inside(
+      view, buffer < inputs + outputs ? program.outputs[buffer - inputs].bytes : program.workspace);
 }
 
 bool read_view(PyObject* item, const ProgramSpec& program, bool written, View* view) {
@@ -58,10 +58,10 @@ bool read_view(PyObject* item, const ProgramSpec& program, bool written, View* v
   }
   view->offset = static_cast<size_t>(offset);
   view->dtype = dtype_from_name(dtype);
-  const bool sound = view->dtype != DType::Invalid && view->buffer >= 0 && offset >= 0 &&
-                     view->shape.size() == view->strides.size() &&
-                     std::all_of(view->shape.begin(), view->shape.end(),
-                                 [](npy_intp n) { return n >= 0; });
+  const bool sound =
+      view->dtype != DType::Invalid && view->buffer >= 0 && offset >= 0 &&
+      view->shape.size() == view->strides.size() &&
+      std::all_of(view->shape.begin(), view->shape.end(), [](npy_intp n) { return n >= 0; });
   if (sound && in_bounds(*view, program, written)) {
     if (static_cast<size_t>(view->buffer) < program.inputs.size()) {
       const auto& layout = program.inputs[static_cast<size_t>(view->buffer)].strides;
@@ -95,8 +95,8 @@ bool read_step(PyObject* item, const ProgramSpec& program, Step* step) {
   }
   PyObject* first = PyTuple_GET_ITEM(item, 0);
   if (PyTuple_GET_SIZE(item) == 1) {
-    step->entry = reinterpret_cast<KernelEntry>(
-        static_cast<uintptr_t>(PyLong_AsUnsignedLongLong(first)));
+    step->entry =
+        reinterpret_cast<KernelEntry>(static_cast<uintptr_t>(PyLong_AsUnsignedLongLong(first)));
     if (step->entry == nullptr && !PyErr_Occurred()) {
       PyErr_SetString(PyExc_ValueError, "a step's address is null");
     }
@@ -155,8 +155,7 @@ bool read_steps(PyObject* sequence, ProgramSpec* program) {
   return true;
 }
 
-bool run_host(const Step& step, void* const* buffers, PyObject* const* owners,
-              PyObject* objects) {
+bool run_host(const Step& step, void* const* buffers, PyObject* const* owners, PyObject* objects) {
   const Ref operands(PyTuple_New(static_cast<Py_ssize_t>(step.reads.size())));
   if (!operands) return false;
   for (size_t i = 0; i < step.reads.size(); ++i) {

@@ -104,17 +104,17 @@ bool help(Slot& slot) {
   return finished != 0;
 }
 
-bool any_work() {
+bool any_worth_help() {
   const unsigned used = g_pool.used.load(std::memory_order_relaxed);
   for (unsigned i = 0; i < used; ++i) {
-    if (has_work(g_pool.slots[i].ticket.load(std::memory_order_relaxed))) return true;
+    if (worth_help(g_pool.slots[i])) return true;
   }
   return false;
 }
 
 // One look at all regions, starting at a place of the worker's own.
 bool help_somewhere(unsigned start) {
-  if (!any_work() || !enter_budget()) return false;
+  if (!any_worth_help() || !enter_budget()) return false;
   const unsigned used = g_pool.used.load(std::memory_order_relaxed);
   bool helped = false;
   for (unsigned i = 0; i < used; ++i) helped |= help(g_pool.slots[(start + i) % used]);

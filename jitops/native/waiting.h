@@ -18,8 +18,10 @@ constexpr uint64_t kMoment = 300000;  // ticks, about 0.1 ms
 // other threads run here, at random, so that rare interleavings become common.
 #ifdef JITOPS_CHAOS
 void step();
+constexpr uint64_t kYoung = 0;  // helpers join every region at once
 #else
 inline void step() {}
+constexpr uint64_t kYoung = 900;  // ticks, about 0.3 us
 #endif
 
 // A clock for hints: about 2 to 4 ticks a nanosecond on x86-64; scaled to 3 elsewhere.
