@@ -4,6 +4,7 @@
 #include "thread_pool.h"
 
 #include "openmp.h"
+#include "placement.h"
 #include "region.h"
 #include "solitude.h"
 
@@ -28,6 +29,7 @@ struct Pool {
   alignas(64) std::atomic<uint32_t> signal{0};
   std::atomic<int32_t> sleepers{0};  // workers in or about to enter the futex
   std::atomic<int32_t> spinners{0};  // workers looking at `signal`; a hint for how many to wake
+  std::atomic<int32_t> caller{-1};   // processor that sleepers were last called from; a hint
   alignas(64) std::atomic<int32_t> active{
       0};  // threads inside regions: callers always, workers only below the budget
   alignas(64) std::atomic<int32_t> threads{0};  // budget; 0: not determined yet
@@ -125,6 +127,7 @@ bool help_somewhere(unsigned start) {
 void* work(void* argument) {
   const unsigned start = static_cast<unsigned>(reinterpret_cast<uintptr_t>(argument));
   t_depth = 1;  // launches from tasks run inline
+  Placement placement;
   for (;;) {
     const uint32_t seen = g_pool.signal.load(std::memory_order_seq_cst);
     if (help_somewhere(start)) continue;
@@ -138,6 +141,7 @@ void* work(void* argument) {
     step();
     futex_wait(g_pool.signal, seen);
     g_pool.sleepers.fetch_sub(1, std::memory_order_seq_cst);
+    placement.keep_off(g_pool.caller.load(std::memory_order_relaxed));
   }
   return nullptr;
 }
@@ -235,7 +239,9 @@ void wake_workers(int wanted) {
   step();
   const int sleepers = g_pool.sleepers.load(std::memory_order_seq_cst);
   const int missing = wanted - g_pool.spinners.load(std::memory_order_relaxed);
-  if (sleepers > 0 && missing > 0) futex_wake(g_pool.signal, std::min(sleepers, missing));
+  if (sleepers <= 0 || missing <= 0) return;
+  g_pool.caller.store(sched_getcpu(), std::memory_order_relaxed);
+  futex_wake(g_pool.signal, std::min(sleepers, missing));
 }
 
 // After a region: a core is free, and another caller's region may be short of helpers. Only one
