@@ -81,6 +81,21 @@ void caller(unsigned seed, int regions) {
   }
 }
 
+// ThreadSanitizer supports neither new threads nor allocations in the child of a process with
+// several: its own locks may be held by a thread that the child lacks. There, the child only checks
+// that its pool runs a region.
+#ifdef __SANITIZE_THREAD__
+void in_child(std::mt19937&) {
+  int ran = 0;
+  pool::set_threads(1);
+  check(pool::launch(leaf, &ran, 5) == 0 && ran == 5, "a region in the child");
+}
+#else
+void in_child(std::mt19937& random) {
+  for (int i = 0; i < 20; ++i) one_region(random);
+}
+#endif
+
 void forks(unsigned seed, int count) {
   std::mt19937 random(seed);
   for (int i = 0; i < count; ++i) {
@@ -89,7 +104,7 @@ void forks(unsigned seed, int count) {
     check(child >= 0, "fork");
     if (child == 0) {
       alarm(60);  // a hang is a failure, not a wait
-      for (int j = 0; j < 20; ++j) one_region(random);
+      in_child(random);
       std::_Exit(0);
     }
     int status = 0;
