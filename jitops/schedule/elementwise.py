@@ -15,7 +15,7 @@ from jitops.lower.frame import Scope
 from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable, typical
 from jitops.lower.kernels import Kernel, MapKernel
 from jitops.lower.repeated import RepeatedMap
-from jitops.schedule.loops import Axes, for_loop, merge_axes, nest
+from jitops.schedule.loops import Axes, for_loop, merged_axes, nest
 
 TILE = 32
 PIECE = 512  # elements that take the steps of a loop together, in the first-level cache
@@ -30,8 +30,7 @@ def elementwise(kernel: Kernel) -> Scope | None:
     if 0 in kernel.domain:
         return scope
     index = domain_index(kernel.domain)
-    offsets = kernel.offsets(index)
-    axes = merge_axes(kernel.domain, offsets, index, set())
+    axes, offsets = merged_axes(kernel, index, set())
     if isinstance(kernel, RepeatedMap):
         _repeated(kernel, axes, scope)
         return scope

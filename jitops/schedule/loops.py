@@ -65,6 +65,28 @@ def merge_axes(
     return Axes(domain, groups)
 
 
+def merged_axes(kernel: Any, index: Index, breaks: set[int]) -> tuple[Axes, list[Affine] | None]:
+    """The axes of a map or row kernel, merged, and its offsets as functions of ``index``.
+
+    Seen through a reshape, a count beyond its axis carries into another one, which the strides do
+    not tell: so the offsets are computed once more, with the merged axes.
+    """
+    offsets = kernel.offsets(index)
+    axes = merge_axes(kernel.domain, offsets, index, breaks)
+    if offsets is not None and any(len(group) > 1 for group in axes.groups):
+        counts = [loop_variable("i", extent) for extent in axes.extents]
+        lasts = [next(iter(index[group[-1]].terms)) for group in axes.groups]
+        again = kernel.offsets(tuple(axes.index([Affine.of(count) for count in counts])))
+        if _strides(offsets, lasts) != _strides(again, counts):
+            axes = merge_axes(kernel.domain, None, index, breaks)
+    return axes, offsets
+
+
+def _strides(offsets: Sequence[Affine] | None, atoms: Sequence[Any]) -> set[Any]:
+    """The constant and the coefficients of these atoms in each offset."""
+    return {(o.const, *(o.terms.get(atom, 0) for atom in atoms)) for o in offsets or ()}
+
+
 def _steps_on(offsets: Any, outer: Any, inner: Any, extent: int) -> bool:
     for offset in offsets:
         terms = offset.terms

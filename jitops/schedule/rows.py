@@ -22,7 +22,7 @@ from jitops.lower.elementwise import register_dtype
 from jitops.lower.frame import Scope, from_memory, to_memory
 from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable
 from jitops.lower.kernels import Fold, FoldStage, Kernel, RowKernel, StoreStage
-from jitops.schedule.loops import Axes, for_loop, merge_axes, nest, serial
+from jitops.schedule.loops import Axes, for_loop, merged_axes, nest, serial
 
 LANE_BYTES = 128  # two 512-bit vectors are as fast as four here, and compile in half the time
 BLOCK = 64  # steps of the lanes between two emptyings
@@ -120,7 +120,7 @@ def _merged(kernel: RowKernel) -> tuple[Axes, tuple[list[int], list[int]]]:
     index = domain_index(kernel.domain)
     long = [a for a, extent in enumerate(kernel.domain) if extent != 1]
     breaks = {b for a, b in pairwise(long) if (a in kernel.axes) != (b in kernel.axes)}
-    axes = merge_axes(kernel.domain, kernel.offsets(index), index, breaks)
+    axes, _ = merged_axes(kernel, index, breaks)
     kept = [n for n, g in enumerate(axes.groups) if g[-1] not in kernel.axes]
     return axes, (kept, [n for n in range(len(axes.groups)) if n not in kept])
 

@@ -250,3 +250,16 @@ def test_transposed_reads_and_writes_in_tiles(shape):
     (wanted,) = evaluate(graph, inputs)
     assert np.array_equal(Compiled(graph)(*inputs)[0], wanted)
     assert np.array_equal(Compiled(graph, written={1: 0})(*inputs)[0], wanted)
+
+
+def test_axes_that_a_reshape_carries_over_are_not_merged():
+    """The strides of batch and panel agree, but a count beyond the panels carries into a row."""
+    x = np.arange(2 * 12 * 5, dtype="f4").reshape(2, 12, 5)
+    b = Builder()
+    p = b.param(x.shape, x.dtype)
+    turned = b.emit("transpose", p, perm=(0, 2, 1))
+    panels = b.emit("reshape", turned, shape=(2, 5, 3, 4))
+    packed = b.emit("transpose", b.emit("neg", panels), perm=(0, 2, 1, 3))
+    graph = b.graph(b.emit("neg", packed), b.emit("reduce_max", packed, axes=(3,)))
+    for found, wanted in zip(Compiled(graph)(x), evaluate(graph, [x]), strict=True):
+        np.testing.assert_array_equal(found, wanted)
