@@ -9,7 +9,8 @@ import numpy as np
 
 from jitops.graph.graph import Literal
 from jitops.graph.sizes import as_extent, is_open
-from jitops.trace.manipulation import copied, stacked
+from jitops.trace.joining import stacked
+from jitops.trace.manipulation import copied
 from jitops.trace.numpys import Broadcast
 from jitops.trace.objects import ndenumerate, vectorize
 from jitops.trace.promotion import DTYPES, contains_traced, result_dtype, supported

@@ -30,9 +30,12 @@ ROOMS = {
     "manipulation": """
         reshape ravel transpose matrix_transpose linalg.matrix_transpose swapaxes moveaxis
         rollaxis squeeze expand_dims broadcast_to broadcast_arrays diagonal linalg.diagonal diag
-        flip fliplr flipud rot90 atleast_1d atleast_2d atleast_3d array_split split vsplit hsplit
-        dsplit unstack real imag copy concatenate stack vstack row_stack hstack dstack
-        column_stack take repeat tile roll tril triu
+        flip fliplr flipud rot90 atleast_1d atleast_2d atleast_3d real imag copy take repeat tile
+        roll tril triu
+    """,
+    "joining": """
+        concatenate stack vstack row_stack hstack dstack column_stack array_split split vsplit
+        hsplit dsplit unstack
     """,
     "composed": """
         copyto fill_diagonal where clip round around select choose

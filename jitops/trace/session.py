@@ -284,7 +284,7 @@ class Trace(Recorder):
         if isinstance(x, np.ndarray):
             return self.capture(x) if x.ndim else self.wrap_known(x.copy())
         if kind in (list, tuple) and contains_traced(x):
-            return functions.room("manipulation").stacked(self, x)  # type: ignore[no-any-return]
+            return functions.room("joining").stacked(self, x)  # type: ignore[no-any-return]
         value = x if isinstance(x, np.generic) else np.asarray(x)
         supported(value.dtype, f"an operand of type {type(x).__name__}")
         return self.wrap_known(value)
