@@ -101,7 +101,7 @@ class Program:
         cost_ns: float = 0,
         parallel: bool = False,
         name: str = "kernel",
-        checked: bool = False,
+        failures: Iterable[tuple[type[Exception], str]] = (),
         steps: Iterable[Step] = (),
         cost_each: Iterable[float] = (),
     ) -> Program: ...

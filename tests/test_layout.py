@@ -21,15 +21,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ranks": set(),
     "spec_text": {"errors"},
     "host": {"errors"},
-    "graph": {"errors", "host"},
+    "failures": set(),
+    "graph": {"errors", "failures", "host"},
     "trace": {"errors", "graph", "host"},
     "autodiff": {"errors", "graph", "trace"},
-    "lower": {"errors", "graph"},
+    "lower": {"errors", "failures", "graph"},
     "schedule": {"errors", "lower"},
     "codegen": {"errors", "lower", "runtime"},
     "cache": {"errors", "config", "log"},
     "unit": {"errors", "graph", "cache"},
-    "runtime": {"errors", "config", "log", "cache", "manifest", "host", "_native"},
+    "runtime": {"errors", "config", "log", "cache", "failures", "manifest", "host", "_native"},
     "threads": {"errors", "config", "_native"},
     "process": {"config", "runtime", "threads", "integrations"},
     "arguments": {"errors", "graph", "trace"},
@@ -52,6 +53,7 @@ A_CALLS_ROOMS = ("graph", "trace", "lower", "schedule", "pipeline")
 HIT_PATH = (
     "errors", "config", "log", "graph", "trace", "runtime", "process", "arguments", "pipeline",
     "control", "manifest", "variants", "api", "__init__", "ranks", "unit", "host",
+    "failures",
 )  # fmt: skip
 HIT_PATH_OF_CACHE = {
     PACKAGE / "cache" / f"{name}.py"

@@ -20,7 +20,7 @@ BUILD_FILE = "_build_digest.txt"
 # toolchain have key parts of their own.
 ROOMS = (
     "graph", "trace", "autodiff", "lower", "schedule", "codegen", "pipeline.py", "unit.py",
-    "host.py", "runtime/target.py",
+    "failures.py", "host.py", "runtime/target.py",
 )  # fmt: skip
 
 

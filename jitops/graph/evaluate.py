@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jitops.failures import error as failure_error
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var
 from jitops.graph.types import strides_of
@@ -113,6 +114,12 @@ def _reducer(fold: Callable[..., Array]) -> Callable[..., Array]:
             return fold(x, axis=axes, dtype=x.dtype)
 
     return run
+
+
+def _check(x: Array, bad: Array, *, failure: str) -> Array:
+    if bad:
+        raise failure_error(failure, "evaluate")
+    return x
 
 
 def _extreme(fold: Callable[..., Array]) -> Callable[..., Array]:
@@ -231,6 +238,7 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "locate": _locate,
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "take": lambda x, index, *, axis: np.take(x, index, axis, mode="wrap"),
+    "check": _check,
     "dot": np.matmul,
     "dot_panels": _dot_panels,
     "reduce_sum": _reducer(np.sum),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from jitops.errors import GraphError
+from jitops.failures import FAILURES
 from jitops.graph.control import RULES as CONTROL_RULES
 from jitops.graph.types import ArrayType
 from jitops.host import check_call
@@ -264,6 +265,13 @@ def _dot_panels(x: ArrayType, y: ArrayType, *, columns: int) -> tuple[ArrayType,
     return (x.with_shape((*x.shape[:2], columns)),)
 
 
+def _check(x: ArrayType, bad: ArrayType, *, failure: str) -> tuple[ArrayType, ...]:
+    """``x``; where ``bad`` holds, the call raises the failure of `jitops.failures`."""
+    if bad != ArrayType((), "bool") or failure not in FAILURES:
+        raise _reject("check", [x, bad], f"needs a bool[] and a known failure, not {failure!r}")
+    return (x,)
+
+
 def _host(
     *types: ArrayType,
     function: str,
@@ -334,6 +342,7 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("argsort", "sort", _sort_rule("argsort", "int64")),  # stable
     ("dot", "dot", _dot),
     ("dot_panels", "dot", _dot_panels),
+    ("check", "check", _check),
     ("host", "host", _host),
 )
 

@@ -1,8 +1,8 @@
-"""Index checks: one bool that tells whether any `take` was given an index outside of its axis.
+"""Checks: one number that tells which failure of `jitops.failures` was found first; 0: none.
 
-The gathers themselves keep every index inside the axis, so that their loops stay free of branches
-and the code never reads foreign memory; this pass over the indices runs beside them, and the entry
-returns its outcome.
+They come from ``check`` equations, which go, and from indices. The gathers themselves keep every
+index inside the axis, so that their loops stay free of branches and the code never reads foreign
+memory; a pass over the indices runs beside them, and the entry returns the outcome.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from jitops.failures import INDEX, number
 from jitops.graph import control
 from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import PRIMITIVES
@@ -22,44 +23,82 @@ Range = tuple[int, int]  # inclusive
 Bounds: TypeAlias = "Range | None"  # None: not known
 
 
+class _Outcome:
+    """What was found, in the program's order: bools with the failure they mean, and numbers."""
+
+    def __init__(self, emit: Callable[..., Var]) -> None:
+        self.emit = emit
+        self.found: list[tuple[Atom, str | None]] = []
+
+    def add(self, bad: Atom, failure: str | None) -> None:
+        """Note a bool[] with its failure, or a number (uint8[]) with None."""
+        if self.found and failure is not None and self.found[-1][1] == failure:
+            bad = self.emit("or", self.found.pop()[0], bad)
+        self.found.append((bad, failure))
+
+    def number(self) -> Atom:
+        """The number of the first failure."""
+        total: Atom = NONE
+        for bad, failure in reversed(self.found):
+            if failure is not None:
+                total = self.emit("select", bad, Literal(number(failure), "uint8"), total)
+            elif total is NONE:
+                total = bad
+            else:
+                total = self.emit("select", self.emit("ne", bad, NONE), bad, total)
+        return total
+
+
 def with_checks(
     graph: Graph, known: Mapping[Var, Range] | None = None, first: bool = False
 ) -> tuple[Graph, bool]:
-    """The graph with one more result, bool[]: an index is out of bounds; unchanged if none can.
+    """The graph with one more result, uint8[]: which failure was found; unchanged if none can be.
 
     ``known``: the ranges of parameters. ``first``: what leads to that result comes before
     everything else.
     """
     ranges = _Ranges(known or {})
     eqns: list[Eqn] = []
-    outcome: Atom | None = None
     seen: set[tuple[Atom, int]] = set()
+    renamed: dict[Var, Atom] = {}
 
     def emit(op: str, *inputs: Atom, **attrs: Any) -> Var:
         (type_,) = PRIMITIVES[op].rule(*(a.type for a in inputs), **attrs)
         eqns.append(Eqn(op, inputs, [Var(type_)], attrs))
         return eqns[-1].output
 
+    outcome = _Outcome(emit)
     for eqn in live(graph).eqns:
+        inputs = [_read(renamed, a) for a in eqn.inputs]
+        if eqn.op == "check":
+            renamed[eqn.output] = inputs[0]
+            outcome.add(inputs[1], eqn.attrs["failure"])
+            continue
+        eqn = Eqn(eqn.op, inputs, eqn.outputs, eqn.attrs)
         if eqn.op in CHECKED:
-            eqn, bad = CHECKED[eqn.op](eqn, ranges)
-            if bad is not None:
+            eqn, code = CHECKED[eqn.op](eqn, ranges)
+            if code is not None:
                 eqns.append(eqn)
-                outcome = bad if outcome is None else emit("or", outcome, bad)
+                outcome.add(code, None)
                 continue
         for index, extent in _addressed(eqn):
             if (index, extent) not in seen and not _inside(ranges.of(index), extent):
                 seen.add((index, extent))
-                bad = _outside(emit, index, extent)
-                outcome = bad if outcome is None else emit("or", outcome, bad)
+                outcome.add(_outside(emit, index, extent), INDEX)
         eqns.append(eqn)
         ranges.note(eqn)
-    if outcome is None:
+    if not outcome.found:
         return graph, False
+    total = outcome.number()
     if first:
-        needed = set(live(Graph(graph.params, eqns, [outcome])).eqns)
+        needed = set(live(Graph(graph.params, eqns, [total])).eqns)
         eqns.sort(key=lambda eqn: eqn not in needed)
-    return Graph(graph.params, eqns, [*graph.results, outcome]), True
+    results = [_read(renamed, a) for a in graph.results]
+    return Graph(graph.params, eqns, [*results, total]), True
+
+
+def _read(renamed: Mapping[Var, Atom], atom: Atom) -> Atom:
+    return renamed.get(atom, atom) if isinstance(atom, Var) else atom
 
 
 def _addressed(eqn: Eqn) -> list[tuple[Atom, int]]:
@@ -112,7 +151,8 @@ class _Ranges:
 
 # --- control flow: the outcome of a body is carried along ---
 
-FALSE = Literal(False, "bool")
+NUMBER = ArrayType((), "uint8")
+NONE = Literal(0, "uint8")
 LONGEST = 2**62  # steps of a loop whose number is not known
 
 
@@ -124,15 +164,15 @@ def _checked_cond(eqn: Eqn, ranges: _Ranges) -> tuple[Eqn, Var | None]:
     if not any(checked for _, checked in sides.values()):
         return eqn, None
     graphs = {
-        name: graph if checked else Graph(graph.params, graph.eqns, [*graph.results, FALSE])
+        name: graph if checked else Graph(graph.params, graph.eqns, [*graph.results, NONE])
         for name, (graph, checked) in sides.items()
     }
-    bad = Var(control.PREDICATE)
-    return Eqn("cond", eqn.inputs, [*eqn.outputs, bad], graphs), bad
+    code = Var(NUMBER)
+    return Eqn("cond", eqn.inputs, [*eqn.outputs, code], graphs), code
 
 
 def _checked_loop(eqn: Eqn, ranges: _Ranges) -> tuple[Eqn, Var | None]:
-    """One more carry: an index was out of bounds. A ``while`` then ends, whatever it waits for."""
+    """One more carry: what was found. A ``while`` then ends, whatever it waits for."""
     params, given = control.parameters(eqn), control.operands(eqn)
     known = ranges.given(params.consts, given.consts)
     if eqn.op == "for":
@@ -140,15 +180,18 @@ def _checked_loop(eqn: Eqn, ranges: _Ranges) -> tuple[Eqn, Var | None]:
     body, checked = with_checks(eqn.attrs["body"], known)
     if not checked:
         return eqn, None
-    before, now, after = (Var(control.PREDICATE) for _ in range(3))
-    outcome = body.results[-1]
-    eqns = [*body.eqns, Eqn("or", [before, outcome], [now], {})]
+    before, now = Var(NUMBER), Var(NUMBER)
+    earlier, well, after = (Var(control.PREDICATE) for _ in range(3))
+    eqns = [
+        *body.eqns,
+        Eqn("ne", [before, NONE], [earlier], {}),
+        Eqn("select", [earlier, before, body.results[-1]], [now], {}),
+    ]
     results, outputs = control.results(eqn), control.outputs(eqn)
     if eqn.op == "while":
-        well = Var(control.PREDICATE)
-        eqns += [Eqn("invert", [now], [well], {}), Eqn("and", [*results.head, well], [after], {})]
+        eqns += [Eqn("eq", [now, NONE], [well], {}), Eqn("and", [*results.head, well], [after], {})]
         results.head = [after]
-    for roles, one in ((params, before), (given, FALSE), (results, now), (outputs, Var(now.type))):
+    for roles, one in ((params, before), (given, NONE), (results, now), (outputs, Var(now.type))):
         roles.carry.append(one)
     attrs = {**eqn.attrs, "body": Graph(params.all(), eqns, results.all())}
     if eqn.op == "for":

@@ -30,8 +30,8 @@ class Lowered:
 
     ``steps``: kernels, control flow around kernels, and host steps (`jitops.lower.steps`).
     ``arguments``: how many the entry takes. ``checked``: byte `memory.OUTCOME` of the workspace is
-    1 after a call with an index out of bounds. ``sizes``: of each open size, the position of the
-    argument that holds it.
+    the number of the failure that a call found (`jitops.failures`). ``sizes``: of each open size,
+    the position of the argument that holds it.
     """
 
     __slots__ = ("arguments", "checked", "sizes", "steps", "workspace")
@@ -148,7 +148,7 @@ class Lowering:
                 checks, steps = steps, []
         for new, param in memory.copies:
             steps.append(copy(definitions, memory, memory.slots[param], new))
-        # No argument is written once an index is out of bounds.
+        # No argument is written once a check has failed.
         return [*checks, Branch(memory.slots[outcome], (), steps)] if guarded else steps  # type: ignore[index]
 
 

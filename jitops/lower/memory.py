@@ -21,7 +21,7 @@ ALIGNMENT = 64
 
 Piece = tuple[int, int]  # of the workspace: offset and end
 
-OUTCOME = 8  # where in the workspace the caller finds whether an index was out of bounds
+OUTCOME = 8  # where in the workspace the caller finds the number of a failure
 
 
 class Memory:

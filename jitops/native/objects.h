@@ -82,7 +82,9 @@ struct ProgramSpec {
   double cost_ns = 0;             // without the sizes' part
   std::vector<double> cost_each;  // ns, by size
   bool parallel = false;
-  bool checked = false;  // byte kOutcome of the workspace tells whether an index was out of bounds
+  PyObject* failures =
+      nullptr;  // (exception, message) pairs; byte kOutcome of the workspace counts
+                // them from 1. Null: nothing is checked. Owned by the program
   bool release_gil = false;
   std::vector<Step> steps;  // empty: `entry` is all there is
   std::string name;

@@ -221,19 +221,39 @@ bool fill(ProgramSpec* spec, PyObject* inputs, PyObject* outputs, PyObject* spac
   return true;
 }
 
+// Pairs of an exception and its message, by number; none: nothing is checked.
+bool read_failures(PyObject* sequence, ProgramSpec* spec) {
+  Ref pairs(PySequence_Tuple(sequence));
+  if (!pairs) return false;
+  const Py_ssize_t count = PyTuple_GET_SIZE(pairs.get());
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* pair = PyTuple_GET_ITEM(pairs.get(), i);
+    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2 ||
+        !PyExceptionClass_Check(PyTuple_GET_ITEM(pair, 0))) {
+      PyErr_SetString(PyExc_TypeError, "a failure is (exception, message)");
+      return false;
+    }
+  }
+  if (count != 0 && spec->workspace <= kOutcome) {
+    PyErr_SetString(PyExc_ValueError, "the workspace has no place for the outcome of checks");
+    return false;
+  }
+  spec->failures = count != 0 ? pairs.release() : nullptr;
+  return true;
+}
+
 PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* const names[] = {"library",   "symbol",  "inputs",    "outputs",
                                       "workspace", "cost_ns", "parallel",  "name",
-                                      "checked",   "steps",   "cost_each", nullptr};
-  PyObject *library, *symbol, *inputs, *outputs, *steps = nullptr;
+                                      "failures",  "steps",   "cost_each", nullptr};
+  PyObject *library, *symbol, *inputs, *outputs, *failures = nullptr, *steps = nullptr;
   PyObject *workspace = nullptr, *cost_each = nullptr;
   double cost_ns = 0;
   int parallel = 0;
-  int checked = 0;
   const char* name = "kernel";
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|OdpspOO", const_cast<char**>(names),
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OOO|OdpsOOO", const_cast<char**>(names),
                                    g_library_type, &library, &symbol, &inputs, &outputs, &workspace,
-                                   &cost_ns, &parallel, &name, &checked, &steps, &cost_each)) {
+                                   &cost_ns, &parallel, &name, &failures, &steps, &cost_each)) {
     return nullptr;
   }
   Ref found = PyUnicode_Check(symbol) ? Ref(PyObject_CallMethod(library, "symbol", "O", symbol))
@@ -247,9 +267,9 @@ PyObject* program_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   self->library = library;
   Py_INCREF(library);
   self->spec.parallel = parallel != 0;
-  self->spec.checked = checked != 0;
   self->spec.name = name;
   if (!fill(&self->spec, inputs, outputs, workspace, cost_ns, cost_each, code) ||
+      (failures != nullptr && !read_failures(failures, &self->spec)) ||
       (steps != nullptr && !read_steps(steps, &self->spec))) {
     Py_DECREF(self);
     return nullptr;
@@ -261,6 +281,7 @@ void program_dealloc(PyObject* object) {
   Program* self = reinterpret_cast<Program*>(object);
   PyTypeObject* type = Py_TYPE(object);
   for (Step& step : self->spec.steps) Py_CLEAR(step.callable);
+  Py_CLEAR(self->spec.failures);
   self->spec.~ProgramSpec();
   Py_XDECREF(self->library);
   type->tp_free(object);

@@ -236,8 +236,20 @@ bool note_writes(const Binding& binding, const Call& call) {
   return true;
 }
 
-bool index_outside(const Frame& frame) {
-  return static_cast<const unsigned char*>(frame.workspace)[kOutcome] != 0;
+// The number of the failure that the kernels found; 0: none.
+unsigned failure(const Frame& frame) {
+  return static_cast<const unsigned char*>(frame.workspace)[kOutcome];
+}
+
+Outcome raise_failure(const ProgramSpec& program, unsigned number) {
+  if (number > static_cast<size_t>(PyTuple_GET_SIZE(program.failures))) {
+    PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed with an unknown error %u",
+                 program.name.c_str(), number);
+    return Outcome::Failed;
+  }
+  PyObject* pair = PyTuple_GET_ITEM(program.failures, static_cast<Py_ssize_t>(number) - 1);
+  PyErr_SetObject(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+  return Outcome::Failed;
 }
 
 Outcome kernel_failed(const Binding& binding, int32_t code) {
@@ -295,17 +307,18 @@ bool objects_fit(const Binding& binding, const Call& call) {
 }
 
 // Kernels and host steps in order. Python code runs in between: the call's arguments are held. Once
-// an index is known to be out of bounds, no step is given what was read there.
+// a check has failed, no step is given what came of it.
 bool run_steps(const Binding& binding, Call& call, int threads, const Sizes& sizes, Frame* frame) {
   const ProgramSpec& program = binding.program->spec;
   call.hold();
   Inline<PyObject*, 32> owners;
   const Ref objects = find_objects(binding, call);
   if (!objects || !find_owners(binding, call, frame, &owners)) return false;
-  if (program.checked) static_cast<unsigned char*>(frame->workspace)[kOutcome] = 0;
+  const bool checked = program.failures != nullptr;
+  if (checked) static_cast<unsigned char*>(frame->workspace)[kOutcome] = 0;
   for (const Step& step : program.steps) {
     if (step.callable != nullptr) {
-      if (program.checked && index_outside(*frame)) return true;
+      if (checked && failure(*frame) != 0) return true;
       if (!run_host(step, frame->buffers.begin(), owners.begin(), objects.get())) return false;
       continue;
     }
@@ -425,9 +438,9 @@ Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result
         call_entry(program, program.entry, call, threads, sizes, frame.buffers.begin());
     if (__builtin_expect(code != 0, 0)) return kernel_failed(binding, code);
   }
-  if (program.checked && index_outside(frame)) {
-    PyErr_Format(PyExc_IndexError, "an index is out of bounds in op '%s'", program.name.c_str());
-    return Outcome::Failed;
+  if (program.failures != nullptr) {
+    const unsigned number = failure(frame);
+    if (number != 0) return raise_failure(program, number);
   }
   if (call.tensor != nullptr && !note_writes(binding, call)) return Outcome::Failed;
   *result = build_result(binding, call, &frame);

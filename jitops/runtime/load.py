@@ -36,11 +36,22 @@ def _program(library: Library, artifact: Artifact) -> Program:
         _extent(plan["workspace"]),
         plan["cost_ns"],
         plan["parallel"],
-        str(artifact.meta.get("name", "kernel")),
-        plan.get("checked", False),
+        _name(artifact),
+        _failures(artifact) if plan.get("checked", False) else (),
         [_step(library, step) for step in plan.get("steps", ())],
         plan.get("cost_ns_each", ()),
     )
+
+
+def _failures(artifact: Artifact) -> list[tuple[type[Exception], str]]:
+    """Exception and message of what checks can find, by number."""
+    from jitops.failures import FAILURES
+
+    return [(kind, text.format(op=_name(artifact))) for kind, text in FAILURES.values()]
+
+
+def _name(artifact: Artifact) -> str:
+    return str(artifact.meta.get("name", "kernel"))
 
 
 def _step(library: Library, step: dict[str, Any]) -> tuple[Any, ...]:

@@ -66,7 +66,7 @@ class Compiled:
         module = build_module(loops, lowered.arguments, target)
         self.workspace = lowered.workspace
         self.checked = lowered.checked
-        self.outside = False  # whether the last call had an index out of bounds
+        self.failure = 0  # the number of what the last call's checks found
         self.library = Library(link(compile_module(module, target)))
         entry = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
         self.entry = entry(self.library.symbol(ENTRY))
@@ -87,7 +87,7 @@ class Compiled:
         assert self.entry(ctypes.addressof(table)) == 0
         for memory in owned:
             memory.check()
-        self.outside = self.checked and bool(workspace.array[OUTCOME])
+        self.failure = int(workspace.array[OUTCOME]) if self.checked else 0
         results: list[Any] = []
         new = iter([x.array for x in fresh])
         owner = {result: param for param, result in self.written.items()}

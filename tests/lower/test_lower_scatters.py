@@ -77,11 +77,11 @@ def test_nothing_is_written_when_an_index_is_outside(where):
     compiled = Compiled(builder.graph(out, other), written={0: 0, 1: 1})
     arrays = np.zeros(5, "f4"), np.ones(2, "f4"), np.array([1, where])
     compiled(*arrays)
-    assert compiled.outside
+    assert compiled.failure
     assert not arrays[0].any()
     assert (arrays[1] == 1).all()
     compiled(*arrays[:2], np.array([1, -1]))
-    assert not compiled.outside
+    assert not compiled.failure
     assert arrays[0].tolist() == [0, 1, 0, 0, 1]
 
 
@@ -94,10 +94,10 @@ def test_each_part_of_a_located_index_is_checked():
     compiled = Compiled(builder.graph(builder.emit("take", flat, place, axis=0)))
     table = np.arange(12, dtype="f4").reshape(3, 4)
     (found,) = compiled(table, np.array([-1, 0]), np.array([3, -4]))
-    assert not compiled.outside
+    assert not compiled.failure
     assert found.tolist() == [11, 0]
     compiled(table, np.array([0, 0]), np.array([5, 0]))  # inside the array, not inside its axis
-    assert compiled.outside
+    assert compiled.failure
 
 
 def test_wide_rows_above_the_parallel_threshold():
