@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import namedtuple
 
 import numpy as np
 import pytest
+from threaded import in_threads
 
 import jitops
 from jitops import jitop, spec
@@ -309,21 +309,12 @@ def test_threads_that_miss_together_compile_once():
 
     x = array(50)
     want = work.eager(x)
-    failures: list[BaseException] = []
 
     def run():
-        try:
-            for _ in range(50):
-                np.testing.assert_allclose(work(x), want, rtol=1e-5)
-        except BaseException as error:
-            failures.append(error)
+        for _ in range(50):
+            np.testing.assert_allclose(work(x), want, rtol=1e-5)
 
-    threads = [threading.Thread(target=run) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    in_threads(8, run)
     assert work.stats()["compiles"] == 1
 
 

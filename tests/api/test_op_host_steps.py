@@ -6,13 +6,13 @@ import json
 import logging
 import subprocess
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from threaded import in_threads
 
 import jitops
 from jitops import jitop
@@ -106,21 +106,12 @@ def test_arrays_that_a_traceback_keeps_outlive_the_call() -> None:
 def test_threads_run_steps_at_once() -> None:
     op = jitop(whiten)
     wanted = whiten(A)
-    failures: list[BaseException] = []
 
     def work() -> None:
-        try:
-            for _ in range(50):
-                np.testing.assert_allclose(op(A), wanted, rtol=1e-9)
-        except BaseException as error:
-            failures.append(error)
+        for _ in range(50):
+            np.testing.assert_allclose(op(A), wanted, rtol=1e-9)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    in_threads(4, work)
 
 
 def test_a_kernel_is_compared_with_numpy_when_asked_to() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from against_numpy import duplicated, same
+from hypothesis import HealthCheck, settings
 
 from jitops import jitop
 
@@ -53,3 +54,11 @@ def compare(calls: Sequence[Call], check: Compare = close) -> None:
         except AssertionError as error:
             failures.append(f"{name}: {error}")
     assert not failures, "\n".join(failures)
+
+
+def drawn(count: int) -> settings:
+    """How many programs hypothesis draws for a test, the same ones in every run."""
+    health = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    return settings(
+        max_examples=count, deadline=None, derandomize=True, suppress_health_check=health
+    )

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from comparing import drawn
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lower_programs import assert_same
 
@@ -206,21 +207,14 @@ def check(program: list[Statement], seed: int, weak: Any) -> None:
             assert_same(np.asarray(f), np.asarray(w))
 
 
-def _settings(count: int) -> settings:
-    health = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-    return settings(
-        max_examples=count, deadline=None, derandomize=True, suppress_health_check=health
-    )
-
-
-@_settings(40)
+@drawn(40)
 @given(programs(), st.integers(0, 200), st.sampled_from([2, 0.5]))
 def test_random_control_flow(program, seed, weak):
     check(program, seed, weak)
 
 
 @pytest.mark.long
-@settings(_settings(10_000), derandomize=False)
+@settings(drawn(10_000), derandomize=False)
 @given(programs(), st.integers(0, 10_000), st.sampled_from([2, 0.5]))
 def test_much_random_control_flow(program, seed, weak):
     check(program, seed, weak)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from comparing import drawn
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_lower_programs import assert_same
 
@@ -157,21 +158,14 @@ def check(program: Any, seed: int, weak: float) -> None:
                 assert_same(f, w)
 
 
-def _settings(count: int) -> settings:
-    health = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-    return settings(
-        max_examples=count, deadline=None, derandomize=True, suppress_health_check=health
-    )
-
-
-@_settings(60)
+@drawn(60)
 @given(steps(), st.integers(0, 200), st.sampled_from([2, 0.5]))
 def test_random_programs(program, seed, weak):
     check(program, seed, weak)
 
 
 @pytest.mark.long
-@settings(_settings(20_000), derandomize=False)
+@settings(drawn(20_000), derandomize=False)
 @given(steps(), st.integers(0, 10_000), st.sampled_from([2, 0.5]))
 def test_many_random_programs(program, seed, weak):
     check(program, seed, weak)
