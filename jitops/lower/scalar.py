@@ -9,6 +9,7 @@ loop's straight-line code.
 from __future__ import annotations
 
 import functools
+import operator
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -297,8 +298,18 @@ def select(cond: Expr, a: Expr, b: Expr) -> Expr:
     return tirx.Select(cond, a, b)
 
 
+def _compared(node: Any, holds: Callable[[int, int], bool], a: Expr, b: Expr) -> Expr:
+    """A comparison; of two integer literals, its outcome.
+
+    TVM would subtract them, and stops at a negative difference of unsigned ones.
+    """
+    if isinstance(a, tirx.IntImm) and isinstance(b, tirx.IntImm):
+        return const(holds(int(a.value), int(b.value)), "bool")
+    return node(a, b)
+
+
 def eq(a: Expr, b: Expr) -> Expr:
-    return tirx.EQ(a, b)
+    return _compared(tirx.EQ, operator.eq, a, b)
 
 
 def ne(a: Expr, b: Expr) -> Expr:
@@ -307,19 +318,19 @@ def ne(a: Expr, b: Expr) -> Expr:
 
 
 def lt(a: Expr, b: Expr) -> Expr:
-    return tirx.LT(a, b)
+    return _compared(tirx.LT, operator.lt, a, b)
 
 
 def le(a: Expr, b: Expr) -> Expr:
-    return tirx.LE(a, b)
+    return _compared(tirx.LE, operator.le, a, b)
 
 
 def gt(a: Expr, b: Expr) -> Expr:
-    return tirx.GT(a, b)
+    return _compared(tirx.GT, operator.gt, a, b)
 
 
 def ge(a: Expr, b: Expr) -> Expr:
-    return tirx.GE(a, b)
+    return _compared(tirx.GE, operator.ge, a, b)
 
 
 def both(a: Expr, b: Expr) -> Expr:

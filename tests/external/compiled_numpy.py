@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy
 import numpy._core.umath
+import numpy.fft  # NumPy loads it when asked for, and a namespace has what is there
 
 import jitops
 
@@ -32,6 +33,8 @@ NOT_COMPUTING = (
     " format_float_scientific"
 )
 OTHERS = frozenset(NOT_COMPUTING.split())
+# Arguments whose values decide the shape of the result: static, and so given as lists.
+STATIC = {"repeat": (1, "repeats")}
 
 
 class FellBackError(AssertionError):
@@ -109,8 +112,8 @@ class Compiled:
         self.__dict__["function"] = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        plain = plainly((args, kwargs))
-        return run(self.function, *plain)
+        args, kwargs = static(self.function, *plainly((args, kwargs)))
+        return run(self.function, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.function, name)
@@ -133,6 +136,16 @@ class Compiled:
 
     def __reduce__(self) -> Any:
         return Compiled, (self.function,)
+
+
+def static(function: Any, args: Any, kwargs: Any) -> Any:
+    """The arguments, with what decides shapes as lists, which are constants of the op (0 for an
+    empty one, whose dtype a list would lose)."""
+    place, name = STATIC.get(getattr(function, "__name__", ""), (len(args), ""))
+    listed = [(x.tolist() or 0) if n == place and numeric(x) else x for n, x in enumerate(args)]
+    if numeric(kwargs.get(name)):
+        kwargs = {**kwargs, name: kwargs[name].tolist() or 0}
+    return tuple(listed), kwargs
 
 
 def plainly(x: Any) -> Any:

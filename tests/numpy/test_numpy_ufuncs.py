@@ -98,3 +98,13 @@ def test_ufuncs_on_special_values(dtype, nin):
     calls = [(u.__name__, u, operands) for u in _ufuncs(nin) if _admitted(u, operands)]
     for n in range(0, len(calls), GROUP):
         compare(calls[n : n + GROUP], _check)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint64", "int8"])
+def test_shifts_by_numbers_of_the_program(dtype):
+    """By nothing, by all bits but one, by the width; and of such numbers."""
+    width = 8 * np.dtype(dtype).itemsize
+    x = np.arange(1, 12).astype(dtype)
+
+    calls = [(f"{n}", lambda x, n=n: (x << n, x >> n, n << x), (x,)) for n in (0, width - 1, width)]
+    compare(calls)
