@@ -133,7 +133,7 @@ class _Module:
             self.names.pointer(slots[slot], pointer.ty, frame.shifts.get(slots[slot], 0))
             for slot, (pointer, _) in source.buffers.items()
         ]
-        given += self.names.sizes.values()
+        given += [*self.names.sizes.values(), *map(int64, frame.extents.values())]
         kernel = self.made[source]
         if self.apart:
             call = tirx.call_extern(_RETURN, kernel.name_hint, *given)
@@ -150,7 +150,7 @@ class _Module:
         if self.apart and len(self.made) == 1:
             for stmt in _without_conversions(self.target):
                 code.emit(stmt)
-        variables = [size.expr for size in self.sizes]
+        variables = [size.expr for size in (*self.sizes, *frame.extents)]
         attrs = _attrs(self.target, **symbol)
         self.functions[kernel] = _kernel_function(frame, code, variables, attrs)
 

@@ -27,7 +27,7 @@ from jitops.lower.elementwise import (
     lower_map,
     register_dtype,
 )
-from jitops.lower.index import Affine, Index, flatten, key_of
+from jitops.lower.index import Affine, Index, SizeVariable, flatten, key_of
 from jitops.lower.scalar import Body
 from jitops.lower.sources import Sources, sources, take_index, take_source, wrapped
 
@@ -120,6 +120,8 @@ class Frame:
         self.shifts: dict[Slot, int] = {}
         # The frame whose code runs this kernel too, and which slot of ours stands for which of its.
         self.original: tuple[Frame, dict[Slot, Slot]] | None = None
+        # Extents that differ among the kernels this code runs: the variable of each, and ours.
+        self.extents: dict[SizeVariable, int] = {}
         # Loops within the kernel: the step they are at, which tells where rows lie.
         self.turns: dict[Any, Affine] = {}
         # Values that are neither stored nor recomputed, such as a row's sum: how to read them.

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from tvm import tirx
 
 from jitops.graph.sizes import Extent as Extent
-from jitops.graph.sizes import Size, Symbol, most
-from jitops.graph.sizes import is_open as is_open  # for the scheduler too, which knows no graph
+from jitops.graph.sizes import Size, Symbol
+from jitops.graph.sizes import divisible as divisible  # for the scheduler too: it knows no graph
+from jitops.graph.sizes import is_open as is_open
+from jitops.graph.sizes import most as most
 from jitops.graph.sizes import typical as typical
 from jitops.graph.types import Shape, strides_of
 from jitops.lower.scalar import Body, Expr

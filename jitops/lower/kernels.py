@@ -60,7 +60,10 @@ class Kernel:
     def cost(self, value: Callable[[Symbol], int]) -> float:
         """Cost units of the whole kernel, for these values of the open sizes."""
         elements = prod(self.domain)
-        return self.work * (elements.at(value) if is_open(elements) else elements)
+        own: dict[Any, int] = {**self.frame.extents}
+        if is_open(elements):
+            elements = elements.at(lambda s: own[s] if s in own else value(s))
+        return self.work * elements
 
 
 class MapKernel(Kernel):
@@ -255,8 +258,7 @@ class RowKernel(Kernel):
         """As `MapKernel.offsets`, over all stages."""
         found: list[Affine] = []
         for atom in self._atoms():
-            whole = atom.type.shape == self.domain
-            at = index if whole else self.row(index)
+            at = index if atom.type.ndim == len(self.domain) else self.row(index)
             if not _read_offsets(self.frame, atom, at, found):
                 return None
         for stage in self.stages:

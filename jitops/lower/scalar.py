@@ -314,7 +314,7 @@ def eq(a: Expr, b: Expr) -> Expr:
 
 def ne(a: Expr, b: Expr) -> Expr:
     """True for NaN operands, as IEEE asks (TVM lowers its float NE to an *ordered* comparison)."""
-    return tirx.Not(tirx.EQ(a, b))
+    return tirx.Not(eq(a, b))
 
 
 def lt(a: Expr, b: Expr) -> Expr:

@@ -7,13 +7,15 @@ the entry can pass as pointers; only one step is then scheduled and compiled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 from jitops.graph.graph import Atom, Eqn, Literal, Var
 from jitops.graph.ops import PRIMITIVES
+from jitops.graph.sizes import Extent, Size
 from jitops.lower.frame import Frame, Slot
-from jitops.lower.index import Affine, Index, domain_index, flatten, key_of
+from jitops.lower.index import Affine, Index, SizeVariable, domain_index, flatten, key_of
 from jitops.lower.kernels import FirstStage, FoldStage, Kernel, MapKernel, RowKernel, StoreStage
 from jitops.lower.repeated import RepeatedMap
 from jitops.lower.scalar import Body
@@ -21,24 +23,60 @@ from jitops.lower.sources import sources
 
 LEAST = 4  # kernels: with fewer, looking costs as much as compiling them all could
 
+# Extents of one axis: with fewer, kernels that know theirs are worth their compile time.
+LEAST_EXTENTS = 8
+
 
 def share(kernels: Sequence[Kernel]) -> None:
     """Make each kernel that is like an earlier one a copy of it (`Frame.original`)."""
     if len(kernels) < LEAST:
         return
-    patterns = [pattern_of(kernel) for kernel in kernels]
-    first: dict[Any, int] = {}
-    for n, (kernel, pattern) in enumerate(zip(kernels, patterns)):
-        if pattern is None:
-            continue
-        earlier = first.setdefault(pattern.key, n)
-        if earlier == n:
-            continue
-        like = patterns[earlier]
-        assert like is not None
-        kernels[earlier].frame.shifts = like.shifts()
-        kernel.frame.shifts = pattern.shifts()
-        kernel.frame.original = kernels[earlier].frame, dict(zip(like.slots, pattern.slots))
+    patterns = [p for p in map(pattern_of, kernels) if p is not None]
+    alike: dict[Any, list[Pattern]] = {}
+    for pattern in patterns:
+        alike.setdefault(pattern.key, []).append(pattern)
+    for axis, group in _differing_in_one_extent([same[0] for same in alike.values()]):
+        _open(axis, group, alike)
+    for original, *others in alike.values():
+        for pattern in others:
+            _copy(pattern, original)
+
+
+def _copy(pattern: Pattern, original: Pattern) -> None:
+    """Let the code of the original run the pattern's kernel."""
+    original.frame.shifts = original.shifts()
+    pattern.frame.shifts = pattern.shifts()
+    pattern.frame.original = original.frame, dict(zip(original.slots, pattern.slots))
+
+
+def _differing_in_one_extent(patterns: Sequence[Pattern]) -> Iterator[tuple[int, list[Pattern]]]:
+    """Groups of many patterns that are equal but for the extent of an axis, and that axis."""
+    groups: dict[Any, list[Pattern]] = {}
+    for pattern in patterns:
+        for axis in pattern.outermost_and_innermost():
+            rest = pattern.kernel.domain[:axis], pattern.kernel.domain[axis + 1 :]
+            groups.setdefault((axis, rest, pattern.open_key), []).append(pattern)
+    taken: set[Pattern] = set()
+    for (axis, *_), group in groups.items():
+        if len(group) >= LEAST_EXTENTS and taken.isdisjoint(group):
+            taken.update(group)
+            yield axis, group
+
+
+def _open(axis: int, group: Sequence[Pattern], alike: dict[Any, list[Pattern]]) -> None:
+    """Give the kernels of a group the code of the first, with the axis' extent as an argument."""
+    extents = [pattern.kernel.domain[axis] for pattern in group]
+    variable = SizeVariable("extent", min(extents), max(extents))
+    first = group[0]
+    for pattern, extent in zip(group, extents):
+        same = alike[pattern.key]
+        for one in same:
+            one.frame.extents = {variable: extent}
+        if pattern is not first:
+            alike[first.key].extend(alike.pop(pattern.key))
+    domain: list[Extent] = list(first.kernel.domain)
+    domain[axis] = Size({variable: 1}, 0)
+    first.kernel.domain = tuple(domain)
 
 
 def pattern_of(kernel: Kernel) -> Pattern | None:
@@ -72,10 +110,11 @@ class Pattern:
     """
 
     def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
         self.frame: Frame = kernel.frame
         self.index = domain_index(kernel.domain)
         self.slots: list[Slot] = []
-        self._head = (kernel.kind, kernel.domain, getattr(kernel, "axes", None))
+        self._head = (kernel.kind, len(kernel.domain), getattr(kernel, "axes", None))
         self._axes = {a: n for n, component in enumerate(self.index) for a in component.terms}
         self._numbers: dict[Slot, int] = {}
         self._lowest: list[int] = []
@@ -83,15 +122,29 @@ class Pattern:
         self._known: dict[Any, int] = {}  # (variable, index) or a node -> its number
         self._rows: dict[Var, int] = {}  # a row's results, by the stage that folds them
         self._scratch = Body()
+        self._divides = False  # places may be quotients by extents
 
-    @property
+    @cached_property
     def key(self) -> tuple[Any, ...]:
+        return self.kernel.domain, self.open_key
+
+    @cached_property
+    def open_key(self) -> tuple[Any, ...]:
+        """The key without the domain."""
         nodes = tuple(
             (*node[:-1], node[-1] - self._lowest[node[1]]) if node[0] in ("read", "store") else node
             for node in self._nodes
         )
         types = tuple(slot.type.dtype.name for slot in self.slots)
         return self._head, types, nodes
+
+    def outermost_and_innermost(self) -> set[int]:
+        """The axes, of those longer than 1, whose extent the code could take as an argument."""
+        if self._divides:
+            return set()
+        reduced = self.kernel.axes if isinstance(self.kernel, RowKernel) else ()
+        long = [axis for axis, extent in enumerate(self.kernel.domain) if extent != 1]
+        return {*long[:1], *long[-1:]}.difference(reduced)
 
     def shifts(self) -> dict[Slot, int]:
         """The lowest constant offset into each slot, in elements."""
@@ -154,6 +207,10 @@ class Pattern:
             return []
         if eqn.op == "take":
             raise _NotAffineError
+        if eqn.op == "reshape":
+            shapes = (a.type.shape for a in (eqn.output, *eqn.inputs))
+            own, new = (tuple(n for n in shape if n != 1) for shape in shapes)
+            self._divides = self._divides or own != new
         return sources(eqn, at, self._scratch)
 
     def _inlined(self, atom: Atom) -> Eqn | None:

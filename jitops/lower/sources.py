@@ -9,7 +9,7 @@ from tvm import tirx
 
 from jitops.graph.graph import Atom, Eqn, Var
 from jitops.graph.ops import PRIMITIVES
-from jitops.graph.types import strides_of
+from jitops.graph.types import Shape, strides_of
 from jitops.lower import scalar as sc
 from jitops.lower.index import Affine, Index, flatten, key_of, opaque, unflatten
 from jitops.lower.scalar import Body
@@ -41,8 +41,26 @@ def _broadcast(eqn: Eqn, at: Index, body: Body) -> Sources:
 
 def _reshape(eqn: Eqn, at: Index, body: Body) -> Sources:
     (x,) = eqn.inputs
-    offset = flatten(at, strides_of(eqn.output.type.shape))
-    return [(x, unflatten(offset, x.type.shape, body))]
+    return [(x, reshaped(at, eqn.output.type.shape, x.type.shape, body))]
+
+
+def reshaped(index: Index, shape: Shape, other: Shape, body: Body) -> Index:
+    """The index, in another shape, of the element at ``index`` of the first, in C order.
+
+    Axes that both shapes begin or end with keep their components: a division could not tell that
+    the piece of an axis a loop works on ends within it.
+    """
+    own = [axis for axis, extent in enumerate(shape) if extent != 1]
+    new = [axis for axis, extent in enumerate(other) if extent != 1]
+    parts = [Affine({})] * len(other)
+    for end in (0, -1):
+        while own and new and shape[own[end]] == other[new[end]]:
+            parts[new.pop(end)] = index[own.pop(end)]
+    strides = strides_of(tuple(shape[axis] for axis in own))
+    offset = flatten(tuple(index[axis] for axis in own), strides)
+    for axis, part in zip(new, unflatten(offset, tuple(other[axis] for axis in new), body)):
+        parts[axis] = part
+    return tuple(parts)
 
 
 def _transpose(eqn: Eqn, at: Index, body: Body) -> Sources:

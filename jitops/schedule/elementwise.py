@@ -12,7 +12,15 @@ from typing import Any
 from tvm import tirx
 
 from jitops.lower.frame import Scope
-from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable, typical
+from jitops.lower.index import (
+    Affine,
+    Index,
+    domain_index,
+    int64,
+    is_open,
+    loop_variable,
+    typical,
+)
 from jitops.lower.kernels import Kernel, MapKernel
 from jitops.lower.repeated import RepeatedMap
 from jitops.schedule.loops import Axes, for_loop, merged_axes, nest
@@ -74,7 +82,7 @@ def _repeated(kernel: RepeatedMap, axes: Axes, scope: Scope) -> None:
 def _across(axes: Axes, offsets: Sequence[Affine] | None, index: Index) -> int | None:
     """The group of axes along which some array is contiguous while it strides along the last."""
     extents = axes.extents
-    if offsets is None or len(extents) < 2 or typical(extents[-1]) < 2 * TILE:
+    if offsets is None or len(extents) < 2 or is_open(extents[-1]) or extents[-1] < 2 * TILE:
         return None
     atoms = [next(iter(index[group[-1]].terms)) for group in axes.groups]
     size = 1

@@ -19,6 +19,7 @@ from jitops.lower.index import (
     int64,
     is_open,
     loop_variable,
+    most,
     typical,
     unflatten,
 )
@@ -116,12 +117,12 @@ def for_loop(var: Any, extent: Any, body: Scope, parallel: bool = False) -> Any:
 def nest(extents: Sequence[int], unit_cost: float, emit: Emit, scope: Scope) -> None:
     """As `serial`, in parallel when the work is worth it; ``unit_cost`` is that of one ``emit``."""
     extents = tuple(extents)
-    total = unit_cost * UNIT_NS * typical(prod(extents))
-    # For any size there is one kernel: a small call of it gets one thread from the caller.
-    if not any(map(is_open, extents)) and (not extents or total < PARALLEL_NS):
+    # Where any size has the one kernel, a small call of it gets one thread from the caller.
+    if not extents or unit_cost * UNIT_NS * most(prod(extents)) < PARALLEL_NS:
         return serial(extents, emit, scope)
     grain = max(1, int(GRAIN_NS / UNIT_NS / unit_cost))
-    if typical(extents[-1]) > 2 * grain:
+    pieces_divide = len(extents) == 1 or not is_open(extents[-1])
+    if pieces_divide and typical(extents[-1]) > 2 * grain:
         return _split_inner(extents, -(-grain // 64) * 64, emit, scope)
     return _group_rows(extents, grain, emit, scope)
 
@@ -148,9 +149,9 @@ def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope)
 def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) -> None:
     """A task takes a few iterations of the fused outer axes; what remains is nested inside."""
     depth = 1
-    while depth < len(extents) - 1 and prod(extents[depth:]) > grain:
+    while depth < len(extents) - 1 and typical(prod(extents[depth:])) > grain:
         depth += 1
-    fused, inside = prod(extents[:depth]), prod(extents[depth:])
+    fused, inside = prod(extents[:depth]), typical(prod(extents[depth:]))
     rows = max(1, grain // inside)
 
     def task(number: Affine, body: Scope) -> None:

@@ -20,7 +20,16 @@ from tvm.tirx import stmt as st
 from jitops.lower import scalar as sc
 from jitops.lower.elementwise import register_dtype
 from jitops.lower.frame import Scope, from_memory, to_memory
-from jitops.lower.index import Affine, Index, domain_index, int64, loop_variable
+from jitops.lower.index import (
+    Affine,
+    Index,
+    ceil_div,
+    divisible,
+    domain_index,
+    int64,
+    is_open,
+    loop_variable,
+)
 from jitops.lower.kernels import Fold, FoldStage, Kernel, RowKernel, StoreStage
 from jitops.schedule.loops import Axes, for_loop, merged_axes, nest, serial
 
@@ -241,15 +250,16 @@ def rows_outer(kernel: Kernel) -> Scope | None:
     axes, (kept, reduced) = _merged(kernel)
     columns = kept[-1]
     width = axes.extents[columns]
-    block = min(width, COLUMNS)
     scope = Scope()
-    grid = [axes.extents[n] for n in kept[:-1]] + [-(-width // block)]
+    # Equal pieces: the last one of a width known in advance is hardly narrower than the others.
+    block = COLUMNS if is_open(width) else -(-width // -(-width // COLUMNS))
+    grid = [*(axes.extents[n] for n in kept[:-1]), ceil_div(width, block, scope)]
     lengths = [axes.extents[n] for n in reduced]
 
     def emit(components: Index, inner: Scope) -> None:
         *rows, piece = components
         left: Any = int64(block)
-        if width % block:
+        if not divisible(width, block):
             left = inner.let(tirx.Min(left, int64(width) - (piece * block).expr()))
 
         def over(body: Scope, code: Any) -> None:

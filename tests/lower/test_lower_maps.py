@@ -205,6 +205,9 @@ def test_known_ranges_may_wrap_around(dtype):
     results = [b.emit(op, v) for op in ("neg", "sign", "square", "invert") for v in literals]
     for op in ("add", "sub", "mul", "floordiv", "shl"):
         results += [b.emit(op, v, w) for v in literals for w in literals]
+    # Values within a kernel of many steps are bound, and their ranges are what is followed.
+    moved = [b.emit(op, v, literals[0]) for op in ("shl", "shr") for v in (x, *literals)]
+    results += [b.emit("square", v) for v in moved]
     sign, count = b.emit("sign", x), b.emit("iota", shape=(300,), axis=0, dtype=dtype)
     results += [
         b.emit("neg", sign),
