@@ -50,6 +50,8 @@ FIGURES: dict[str, dict[str, str]] = {
         "work 25": "region of 25 us of work",
         "work 100": "region of 100 us of work",
         "work 1000": "region of 1 ms of work",
+        "rested 200": "region of 200 us of work after 1 ms of sleep",
+        "rested 1000": "region of 1 ms of work after 10 ms of sleep",
         "callers 1": "regions of 100 us from one thread",
         "callers 2": "regions of 100 us from two threads",
         "callers 4": "regions of 100 us from four threads",

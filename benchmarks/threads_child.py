@@ -91,6 +91,9 @@ def figures(regions: Regions, launch: int) -> dict[str, float]:
     for us in (25, 100, 1000):
         rounds = max(20, 20000 // us)
         out[f"work {us}"] = c.region(at, TASKS, regions.steps(us), real(0), rounds, real(0.5)) * ns
+    for us, rest in ((200, 1000), (1000, 10000)):
+        rested = c.region(at, TASKS, regions.steps(us), real(rest), 60, real(0.5))
+        out[f"rested {us}"] = rested * ns
     for callers in (1, 2, 4):
         out[f"callers {callers}"] = c.throughput(at, callers, TASKS, regions.steps(100), real(150))
     return out

@@ -332,3 +332,32 @@ same = bool(np.allclose(y, np.sin(np.exp(x)) + np.log(x)))
 print(json.dumps([_native.pool_stats()["alone"] > 0, same]))
 """
     assert told(KERNEL + code) == [True, True]
+
+
+def test_nobodys_processors_are_changed_and_workers_stay_within_theirs() -> None:
+    code = """
+import time
+host = threading.Thread(target=time.sleep, args=(60,), daemon=True)
+host.start()
+hosts = {os.getpid(), host.native_id}
+others = set(map(int, os.listdir("/proc/self/task"))) - hosts
+def masks():
+    return {tid: os.sched_getaffinity(tid) for tid in map(int, os.listdir("/proc/self/task"))}
+def rounds():
+    for _ in range(40):
+        assert region() == 0
+        time.sleep(0.001)  # workers fall asleep
+    return masks()
+granted = os.sched_getaffinity(0)
+after = rounds()
+workers = set(after) - hosts - others
+kept = all(after[tid] == granted for tid in hosts)
+within = all(after[tid] and after[tid] <= granted for tid in workers)
+one = {max(granted)}
+for tid in after:
+    os.sched_setaffinity(tid, one)
+again = rounds()
+moved = all(again[tid] == one for tid in hosts | workers)
+print(json.dumps([len(workers), kept, within, moved]))
+"""
+    assert told(KERNEL + code, JITOPS_THREADING="pool") == [1, True, True, True]
