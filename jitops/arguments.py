@@ -54,7 +54,8 @@ class Call:
         position = 0
         positional = zip(self.parameters, self.traceable_args)
         for name, argument in (*positional, *self.traceable_kwargs.items()):
-            if position == leaf and type(argument) is int and name not in self.static:
+            whole = isinstance(argument, (int, np.integer))
+            if position == leaf and whole and name not in self.static:
                 return str(name)
             position += 0 if name in self.static else count_leaves(argument)
         return ""

@@ -65,7 +65,8 @@ bool parse_out(PyObject* tree, const ProgramSpec& program, Node* node) {
   const char* kind =
       PyTuple_GET_SIZE(tree) > 2 ? PyUnicode_AsUTF8(PyTuple_GET_ITEM(tree, 2)) : "array";
   if (kind == nullptr) return false;
-  node->scalar = std::strcmp(kind, "scalar") == 0 &&
+  node->number = std::strcmp(kind, "number") == 0;
+  node->scalar = (node->number || std::strcmp(kind, "scalar") == 0) &&
                  program.outputs[static_cast<size_t>(node->index)].shape.empty();
   return true;
 }

@@ -108,6 +108,7 @@ enum class NodeKind : uint8_t { Out, Arg, Cap, Const, Tuple, List, Dict, NamedTu
 struct Node {
   NodeKind kind = NodeKind::Out;
   bool scalar = false;  // Out: a 0-d result comes back as a scalar
+  bool number = false;  // Out: and that as Python's own bool, int, float or complex
   int index = 0;        // Out, Arg, Cap
   PyObject* object =
       nullptr;  // Const: the object; Dict: tuple of keys; NamedTuple: the class. Owned

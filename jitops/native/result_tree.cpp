@@ -50,9 +50,13 @@ class Builder {
 
   PyObject* out(const Node& node) const {
     PyObject* object = frame_.results[static_cast<size_t>(node.index)].object;
-    if (!node.scalar || !PyArray_CheckExact(object)) return share(object);
-    PyArrayObject* array = reinterpret_cast<PyArrayObject*>(object);
-    return PyArray_ToScalar(PyArray_DATA(array), array);
+    const bool array = PyArray_CheckExact(object);
+    if (node.number && (array || PyArray_IsScalar(object, Generic))) {
+      return PyObject_CallMethod(object, "item", nullptr);
+    }
+    if (!node.scalar || !array) return share(object);
+    PyArrayObject* content = reinterpret_cast<PyArrayObject*>(object);
+    return PyArray_ToScalar(PyArray_DATA(content), content);
   }
 
   PyObject* tuple(const Node& node) const {

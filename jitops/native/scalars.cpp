@@ -117,7 +117,17 @@ Outcome store_int(const InputSpec& input, PyObject* object, void* slot) {
   return put_real(input.dtype, real, slot);
 }
 
+// A NumPy integer or bool within the bounds that its input has, if any.
+bool within_bounds(const InputSpec& input, PyObject* object) {
+  if (!input.bounded) return true;
+  __int128 value = 0;
+  const Ref number(PyNumber_Long(object));
+  if (!number) return PyErr_Clear(), false;
+  return read_integer(number.get(), &value) && value >= input.lo && value <= input.hi;
+}
+
 Outcome store_numpy(const InputSpec& input, const Leaf& leaf, void* slot) {
+  if (!within_bounds(input, leaf.object)) return Outcome::Miss;
   if (leaf.dtype == input.dtype) {
     PyArray_ScalarAsCtype(leaf.object, slot);
     return Outcome::Done;

@@ -27,8 +27,8 @@ class Traced:
     graph: its parameters are `params`, its results the fresh outputs and then the write-backs.
     params: where each graph parameter comes from, with the range of a Python int.
     mutated: graph parameter index -> index in graph.results of what is written back to it.
-    result: the result tree: ("out", i, "array" | "scalar"), ("arg", leaf), ("cap", param),
-        ("const", x),
+    result: the result tree: ("out", i, "array" | "scalar" | "number"), ("arg", leaf),
+        ("cap", param), ("const", x),
         ("tuple" | "list", (...)), ("dict", ((key, tree), ...)), ("namedtuple", cls, (...)).
     static_leaves: dynamic leaf index -> the value of a Python int that had to become static; its
         parameter has no use in the graph, and a range of that value alone.

@@ -104,6 +104,11 @@ def extreme(strict: str, *, ignore_nan: bool = False) -> Rule:
     return run
 
 
+def clip(f: Recorder, x: Any, low: Any, high: Any) -> Any:
+    """Limits in lexicographic order; the upper one wins."""
+    return extreme("lt")(f, extreme("gt")(f, x, low), high)
+
+
 def _same_sign(f: Recorder, magnitude: float, like: Any) -> Any:
     """``magnitude`` with the signs of ``like``."""
     return f.copysign(f.broadcast(Literal(magnitude, like.type.dtype), like.type.shape), like)

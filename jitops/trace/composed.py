@@ -45,8 +45,17 @@ def clip(
     *, min: Any = NoValue, max: Any = NoValue, **kwargs: Any,
 ) -> Any:  # fmt: skip
     """Limits as in NumPy: the upper one wins, NaN stays."""
-    limits = (min if a_min is NoValue else a_min, max if a_max is NoValue else a_max)
-    low, high = (None if v is NoValue else v for v in limits)
+    if a_min is not NoValue or a_max is not NoValue:
+        if min is not NoValue or max is not NoValue:
+            raise ValueError(
+                "Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is"
+                " forbidden."
+            )
+        for name, given in (("a_min", a_min), ("a_max", a_max)):
+            if given is NoValue:
+                raise TypeError(f"clip() missing 1 required positional argument: {name!r}")
+        min, max = a_min, a_max
+    low, high = (None if v is NoValue else v for v in (min, max))
     dtype = t.array(a).dtype
     if dtype.kind in "iu":  # limits that no element is beyond
         info = np.iinfo(dtype)
@@ -154,6 +163,7 @@ def convolve(t: Any, a: Any, v: Any, mode: str = "full") -> Any:
     """By shifted sums over the shorter operand."""
     x, y = (t.array(q) for q in (a, v))
     x, y = (q if q.ndim else q.reshaped((1,)) for q in (x, y))
+    _refuse_empty("{} cannot be empty", ("a", x), ("v", y))
     if y.size > x.size:
         x, y = y, x
     return _sliding(t, x, y[::-1], mode)
@@ -162,6 +172,7 @@ def convolve(t: Any, a: Any, v: Any, mode: str = "full") -> Any:
 def correlate(t: Any, a: Any, v: Any, mode: str = "valid") -> Any:
     """By shifted sums over the shorter operand."""
     x, y = (t.array(q) for q in (a, v))
+    _refuse_empty("{} array argument cannot be empty", ("first", x), ("second", y))
     y = np.conjugate(y) if y.dtype.kind == "c" else y
     if y.size > x.size:
         return _sliding(t, y, x, mode)[::-1]
@@ -171,19 +182,37 @@ def correlate(t: Any, a: Any, v: Any, mode: str = "valid") -> Any:
 def _sliding(t: Any, x: Tracer, y: Tracer, mode: str) -> Any:
     if x.ndim != 1 or y.ndim != 1:
         raise ValueError("object too deep for desired array")
-    if not y.size:
-        raise ValueError("v cannot be empty")
     if y.size > LIMIT:
         raise unsupported(
             f"a convolution with more than {LIMIT} elements is not supported in a traced function",
             "Use a shorter kernel, or np.fft outside the op.",
         )
-    out, n, m = _windows(t, x, y), x.size, y.size
+    n, m = x.size, y.size
     cut = {"full": (0, n + m - 1), "same": ((m - 1) // 2, n), "valid": (m - 1, n - m + 1)}
-    first, size = cut[{"v": "valid", "s": "same", "f": "full"}.get(mode, mode)]
-    if mode.startswith("s"):
-        first = (m - 1) - (m - 1 - (m - 1) // 2) if True else first
-    return out[first : first + size]
+    first, size = cut[_mode(mode)]
+    return _windows(t, x, y)[first : first + size]
+
+
+def _refuse_empty(message: str, *arrays: tuple[str, Tracer]) -> None:
+    for name, x in arrays:
+        if not x.size:
+            raise ValueError(message.format(name))
+
+
+MODES = ("valid", "same", "full")
+
+
+def _mode(mode: Any) -> str:
+    """The name of a mode, which NumPy takes by its number too."""
+    if isinstance(mode, str):
+        if mode not in MODES:
+            raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
+        return mode
+    if not hasattr(mode, "__index__"):
+        raise TypeError("convolve/correlate mode not understood")
+    if mode not in (0, 1, 2):
+        raise ValueError("integer convolve/correlate mode must be 0, 1, or 2")
+    return MODES[mode]
 
 
 def pad(t: Any, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
@@ -277,58 +306,39 @@ def _as(x: Any, kind: Any) -> Any:
     return x if type(x) in (Tracer, Weak) or np.ndim(x) else kind(x)
 
 
-def isclose(
-    t: Any, a: Any, b: Any, rtol: Any = 1e-5, atol: Any = 1e-8, equal_nan: bool = False
-) -> Any:
-    """``abs(a - b) <= atol + rtol * abs(b)``; infinities are close to themselves."""
-    x, y = t.operand(a), t.array(b)
-    if y.dtype.kind in "iub":
-        y = y.astype(result_dtype([y, 1.0]))
-    close = np.less_equal(np.abs(np.subtract(x, y)), atol + rtol * np.abs(y)) & np.isfinite(y)
-    close = close | np.equal(x, y)
-    return close | (np.isnan(x) & np.isnan(y)) if equal_nan else close
-
-
-def isclose_all(t: Any, a: Any, b: Any, *args: Any, **kwargs: Any) -> Any:
-    """`np.allclose`: a traced bool."""
-    return np.all(np.isclose(a, b, *args, **kwargs))
-
-
-def array_equal(t: Any, a1: Any, a2: Any, equal_nan: bool = False) -> Any:
-    """A traced bool; False at once where the shapes differ."""
-    x, y = t.array(a1), t.array(a2)
-    if x.shape != y.shape:
-        return False
-    same = x == y
-    if equal_nan:
-        same = same | (np.isnan(x) & np.isnan(y))
-    return np.all(same)
-
-
-def array_equiv(t: Any, a1: Any, a2: Any) -> Any:
-    """As `array_equal`, where the shapes broadcast."""
-    try:
-        np.broadcast_shapes(np.shape(a1), np.shape(a2))
-    except ValueError:
-        return False
-    return np.all(t.array(a1) == a2)
-
-
 def cross(
     t: Any, a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: Any = None
 ) -> Any:
-    """The vector product in three dimensions."""
+    """The vector product; vectors of two elements have none along the third axis."""
     if axis is not None:
         axisa, axisb, axisc = (axis,) * 3
     x, y = np.moveaxis(t.array(a), axisa, -1), np.moveaxis(t.array(b), axisb, -1)
-    if x.shape[-1] != 3 or y.shape[-1] != 3:
-        raise unsupported(
-            "np.cross of vectors that do not have three elements is not supported",
-            "Append a zero to them: NumPy too is giving up two-dimensional vectors.",
+    if x.shape[-1] not in (2, 3) or y.shape[-1] not in (2, 3):
+        raise ValueError(
+            "incompatible dimensions for cross product\n(dimension must be 2 or 3)"
         )
-    u, v = ([w[..., i] for i in range(3)] for w in (x, y))
-    parts = [u[i] * v[j] - u[j] * v[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    u, v = ([w[..., i] for i in range(w.shape[-1])] for w in (x, y))
+    last = u[0] * v[1] - u[1] * v[0]
+    if len(u) == len(v) == 2:
+        return last
+    if len(u) == len(v):
+        parts = [u[i] * v[j] - u[j] * v[i] for i, j in ((1, 2), (2, 0))]
+    else:
+        parts = [u[1] * v[2], -(u[0] * v[2])] if len(v) == 3 else [-(u[2] * v[1]), u[2] * v[0]]
+    parts.append(last)
     return np.moveaxis(np.stack(parts, axis=-1), -1, axisc)
+
+
+def linalg_cross(t: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """The vector product of vectors of three elements."""
+    x, y = t.array(x1), t.array(x2)
+    n, m = x.shape[axis], y.shape[axis]
+    if (n, m) != (3, 3):
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, but they are"
+            f" {n} and {m} dimensional instead."
+        )
+    return cross(t, x, y, axis=axis)
 
 
 def piecewise(t: Any, x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
@@ -407,16 +417,12 @@ TABLE: dict[str, Rule] = {
     "correlate": correlate,
     "pad": pad,
     "nan_to_num": nan_to_num,
-    "allclose": isclose_all,
-    "isclose": isclose,
-    "array_equal": array_equal,
-    "array_equiv": array_equiv,
     "piecewise": piecewise,
     "meshgrid": meshgrid,
     "kron": kron,
     "block": block,
     "cross": cross,
-    "linalg.cross": lambda t, x1, x2, /, *, axis=-1: cross(t, x1, x2, axis=axis),
+    "linalg.cross": linalg_cross,
     "compress": compress,
 }
 

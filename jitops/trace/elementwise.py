@@ -284,7 +284,7 @@ RULES: dict[str, Rule] = {
     "isinf": _sign_test("isinf"),
     "isfinite": _sign_test("isfinite"),
     "signbit": _direct("signbit"),
-    "clip": _clip,
+    "clip": _by_kind(c=_complex("clip"), n=_clip),
     "gcd": _direct("gcd"),
     "lcm": _lcm,
 }

@@ -39,8 +39,10 @@ ROOMS = {
     """,
     "composed": """
         copyto fill_diagonal where clip round around select choose
-        convolve correlate pad nan_to_num isclose allclose array_equal array_equiv
-        piecewise meshgrid kron block cross linalg.cross compress
+        convolve correlate pad nan_to_num piecewise meshgrid kron block cross linalg.cross compress
+    """,
+    "comparing": """
+        isclose allclose array_equal array_equiv
     """,
     "ordering": """
         sort argsort partition argpartition lexsort sort_complex searchsorted digitize isin

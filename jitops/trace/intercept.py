@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from jitops.trace.functions import room
+from jitops.trace.functions import HOME, dispatch, room
 from jitops.trace.promotion import DTYPES, contains_traced
 from jitops.trace.raising import unsupported
 from jitops.trace.tracer import Tracer
@@ -74,6 +74,21 @@ def _traced(x: Any) -> bool:
     if type(x) is Tracer or type(x) is Weak:
         return True
     return type(x) in (list, tuple) and contains_traced(x)
+
+
+def _of_lists(original: Any) -> Any:
+    """A function that dispatches on arrays, given a list of such, as in ``np.sum([x, y])``."""
+
+    @functools.wraps(original, updated=())
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if args and type(args[0]) in (list, tuple):
+            trace = ACTIVE.get()
+            if trace is not None and contains_traced(args[0]):
+                return dispatch(trace, original, args, kwargs)
+        return original(*args, **kwargs)
+
+    vars(run)["_implementation"] = getattr(original, "_implementation", original)
+    return run
 
 
 def _refusal(name: str, original: Any) -> Any:
@@ -263,12 +278,21 @@ class Interception:
             self.by_id[id(self.originals[name])] = self.wrappers[name]
         for function, kind in _internal().items():
             self.by_id[id(function)] = _bound(function, kind)
+        self._lists = False  # whether the functions that dispatch have wrappers, too
         self._random: dict[str, Any] = {}
         self._random_wrappers: dict[str, Any] = {}
         # module -> its functions and their wrappers, once it has been met
         self._modules: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._compiled: list[Any] = []  # modules of np.random that call NumPy from compiled code
         self._plain = ModuleType("numpy")  # what they see meanwhile
+
+    def _find_lists(self) -> None:
+        self._lists = True
+        for name in HOME.keys() - self.originals.keys():
+            if hasattr(np, name):
+                self.originals[name] = getattr(np, name)
+                self.wrappers[name] = _of_lists(self.originals[name])
+                self.by_id[id(self.originals[name])] = self.wrappers[name]
 
     def _find_random(self) -> None:
         module = np.random
@@ -286,6 +310,8 @@ class Interception:
         with self._lock:
             self._depth += 1
             if self._depth == 1:
+                if not self._lists:
+                    self._find_lists()
                 vars(np).update(self.wrappers)
                 if "numpy.random" in sys.modules:
                     self._enter_random()

@@ -125,6 +125,8 @@ def tensordot(t: Any, a: Any, b: Any, axes: Any = 2) -> Tracer:
         left, right = (_listed(v) for v in axes)
     left = [normal_axis(x.ndim, i) for i in left]
     right = [normal_axis(y.ndim, i) for i in right]
+    if len(set(left)) != len(left) or len(set(right)) != len(right):
+        raise ValueError("duplicate axes are not allowed in tensordot")
     if [x.shape[i] for i in left] != [y.shape[i] for i in right]:
         raise misfit(
             f"cannot tensordot {x.type} and {y.type} over {left} and {right}", "equal sizes"

@@ -10,7 +10,7 @@ import numpy as np
 from jitops.graph.graph import Atom
 from jitops.graph.sizes import as_extent
 from jitops.graph.types import ArrayType
-from jitops.trace.raising import misfit, unsupported
+from jitops.trace.raising import NeedsStatic, misfit, unsupported
 from jitops.trace.recorder import INT64
 from jitops.trace.reductions import normal_axes, normal_axis
 from jitops.trace.tracer import Tracer
@@ -68,24 +68,26 @@ def transpose(t: Any, a: Any, axes: Any = None) -> Any:
     x = t.array(a)
     if axes is None:
         return x.T
-    perm = [normal_axis(x.ndim, i) for i in axes]
-    if sorted(perm) != list(range(x.ndim)):
+    if len(axes) != x.ndim:
         raise ValueError("axes don't match array")
+    perm = [normal_axis(x.ndim, i) for i in axes]
+    if len(set(perm)) != x.ndim:
+        raise ValueError("repeated axis in transpose")
     return x.transposed(perm)
 
 
 def swapaxes(t: Any, a: Any, axis1: int, axis2: int) -> Any:
     x = t.array(a)
     perm = list(range(x.ndim))
-    i, j = normal_axis(x.ndim, axis1), normal_axis(x.ndim, axis2)
+    i, j = normal_axis(x.ndim, axis1, "axis1"), normal_axis(x.ndim, axis2, "axis2")
     perm[i], perm[j] = perm[j], perm[i]
     return x.transposed(perm)
 
 
 def moveaxis(t: Any, a: Any, source: Any, destination: Any) -> Any:
     x = t.array(a)
-    sources = [normal_axis(x.ndim, i) for i in _several(source)]
-    targets = [normal_axis(x.ndim, i) for i in _several(destination)]
+    sources = _distinct(x, source, "source")
+    targets = _distinct(x, destination, "destination")
     if len(sources) != len(targets):
         raise ValueError(
             "`source` and `destination` arguments must have the same number of elements"
@@ -96,9 +98,21 @@ def moveaxis(t: Any, a: Any, source: Any, destination: Any) -> Any:
     return x.transposed(order)
 
 
+def _distinct(x: Tracer, axes: Any, role: str) -> list[int]:
+    """The axes of an argument of `moveaxis`."""
+    found = [normal_axis(x.ndim, i, role) for i in _several(axes)]
+    if len(set(found)) != len(found):
+        raise ValueError(f"repeated axis in `{role}` argument")
+    return found
+
+
 def rollaxis(t: Any, a: Any, axis: int, start: int = 0) -> Any:
     x = t.array(a)
     at = normal_axis(x.ndim, axis)
+    if not -x.ndim <= start <= x.ndim:
+        raise np.exceptions.AxisError(
+            f"'start' arg requires {-x.ndim} <= start < {x.ndim + 1}, but {start} was passed in"
+        )
     start = start + x.ndim if start < 0 else start
     if at < start:
         start -= 1
@@ -267,6 +281,8 @@ def known_ints(t: Any, x: Any, what: str) -> Any:
     """A real integer array of a value that must be known while tracing."""
     value = t.array(x).known() if type(x) is Tracer else np.asarray(x)
     if value is None:
+        if x.leaves:
+            raise NeedsStatic(x.leaves)
         raise unsupported(f"{what} known while tracing", "Pass it as a static argument.")
     return value
 
@@ -289,6 +305,8 @@ def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Any:
     x = t.array(a)
     if axis is None:
         return roll(t, ravel(t, x), shift, 0).reshaped(x.shape)
+    if type(shift) is Tracer and shift.known() is None and not shift.leaves:
+        return _roll_unknown(t, x, shift, axis)
     pairs = np.broadcast(known_ints(t, shift, "np.roll needs a shift that is"), axis)
     for amount, i in pairs:
         at = normal_axis(x.ndim, i)
@@ -298,6 +316,21 @@ def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Any:
             lead = (slice(None),) * at
             later, first = (*lead, slice(cut, None)), (*lead, slice(0, cut))
             x = np.concatenate([x[later], x[first]], at)
+    return copied(t, x)
+
+
+def _roll_unknown(t: Any, x: Tracer, shift: Tracer, axis: Any) -> Any:
+    """Shifts that only the call knows: a gather along each axis."""
+    axes = list(_several(axis))
+    amounts = shift if shift.ndim else np.broadcast_to(shift, (len(axes),))
+    if len(axes) == 1:
+        axes *= amounts.shape[0]
+    for number, i in enumerate(axes):
+        at = normal_axis(x.ndim, i)
+        n = x.shape[at]
+        if n:
+            start = np.mod(amounts[number if amounts.shape[0] > 1 else 0], n).astype(INT64)
+            x = t.array(np.take(x, np.mod(np.arange(n) - start, n), at))
     return copied(t, x)
 
 

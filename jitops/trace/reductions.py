@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,12 @@ def normal_axes(x: Tracer, axis: Any) -> tuple[int, ...]:
     return tuple(out)
 
 
-def normal_axis(ndim: int, axis: Any) -> int:
-    """The axis as a non-negative int."""
-    n = axis.__index__()
+def normal_axis(ndim: int, axis: Any, role: str | None = None) -> int:
+    """The axis as a non-negative int; role: what it is called in the error."""
+    n = index(axis)
     if not -ndim <= n < ndim:
-        raise np.exceptions.AxisError(n, ndim)
-    return int(n % ndim)
+        raise np.exceptions.AxisError(n, ndim, role)
+    return n % ndim
 
 
 def kept_shape(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:

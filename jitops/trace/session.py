@@ -26,7 +26,7 @@ class Param:
         contents count, or ("size", (i, axis)) of leaf i.
     weak: int, float or complex for a Python number; None otherwise. scalar: whether it is that or a
         NumPy scalar, and no array.
-    low, high: the inclusive range that a Python int must lie in (it is checked at each call), or
+    low, high: the inclusive range that an int must lie in (it is checked at each call), or
         None;
         both are its value where the trace needed that (a shape, an axis, a branch).
     """
@@ -91,7 +91,9 @@ class Trace(Recorder):
             strides = value.strides
         self.params[-1].scalar = isinstance(value, np.generic)
         cell = Cell(var, origin="leaf", name=name, strides=strides)
-        out = Tracer(self, var.type, cell, scalar=isinstance(value, np.generic))
+        decides = frozenset([index]) if isinstance(value, np.integer) else frozenset()
+        scalar = isinstance(value, np.generic)
+        out = Tracer(self, var.type, cell, scalar=scalar, leaves=decides)
         self.leaves.append(out)
         return out
 
@@ -119,14 +121,17 @@ class Trace(Recorder):
         self.leaves.append(out)
         return out
 
-    def guard(self, value: int, index: int, name: str) -> None:
+    def guard(self, value: Any, index: int, name: str) -> None:
         """A leaf that is static by value: a parameter without use, whose range is that value."""
         if not INT64_RANGE[0] <= value <= INT64_RANGE[1]:
             raise unsupported(
                 f"{name} = {value} does not fit in 64 bits", "Pass it as a float, or in parts."
             )
-        self._param(ArrayType((), KERNEL_DTYPES[int]), ("leaf", index), int, name)
-        self.params[-1].low = self.params[-1].high = value
+        strong = isinstance(value, np.integer)
+        dtype = value.dtype if strong else KERNEL_DTYPES[int]
+        self._param(ArrayType((), dtype), ("leaf", index), None if strong else int, name)
+        self.params[-1].scalar = strong
+        self.params[-1].low = self.params[-1].high = int(value)
         self.leaves.append(None)
 
     def capture(self, array: Any, name: str = "") -> Tracer:

@@ -44,6 +44,15 @@ def _quotient(t: Any, total: Tracer, count: Any) -> Tracer:
     return t.wrap(t.div(atom, divisor), scalar=total.scalar)  # type: ignore[no-any-return]
 
 
+def _degrees(ddof: Any, correction: Any) -> Any:
+    """What is subtracted from the count, under either of its names."""
+    if correction is NoValue:
+        return ddof
+    if ddof != 0:
+        raise ValueError("ddof and correction can't be provided simultaneously.")
+    return correction
+
+
 def mean(
     t: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
     *, where: Any = True,
@@ -68,7 +77,7 @@ def var(
     """As NumPy's `_var`: the mean of the squared distances to the mean, in two passes."""
     x = t.array(a)
     where = True if where is NoValue else where
-    ddof = ddof if correction is NoValue else correction
+    ddof = _degrees(ddof, correction)
     inner, result = mean_dtype(x, dtype)
     axes = normal_axes(x, axis)
     if dtype is None and x.dtype.itemsize == 2 and inner.kind == "f":
@@ -178,7 +187,7 @@ def nanvar(
     """The variance of the elements that are not NaN; NaN where ``ddof`` leaves nothing."""
     x: Any
     x, nan = _missing(t, a)
-    ddof = ddof if correction is NoValue else correction
+    ddof = _degrees(ddof, correction)
     where = True if where is NoValue else where
     if nan is None:
         return var(t, x, axis, dtype, out, ddof, keepdims, where=where, mean=mean)

@@ -72,6 +72,7 @@ class Tracer:
         "cell",
         "leaves",
         "lens",
+        "number",
         "parent",
         "scalar",
         "session",
@@ -96,6 +97,7 @@ class Tracer:
         self.type = type
         self.cell = cell
         self.scalar = scalar
+        self.number = False  # a scalar that leaves the op as Python's own number
         self.parent = parent
         self.lens = view
         self.leaves = leaves  # weak int arguments that alone decide the value

@@ -92,13 +92,15 @@ class Results:
             return ("cap", index)
         value = x.known()
         if x.scalar and value is not None:
-            return ("const", value[()])
+            return ("const", value.item() if x.number else value[()])
+        if x.number:
+            return self._out(x.read(), "number")
         return self._out(x.read(), "scalar" if x.scalar else "array")
 
     def _number(self, x: Weak) -> tuple[Any, ...]:
         if x.pytype is int and x.leaves:
             x.static("the result")
-        return self._out(x.atom, "scalar")
+        return self._out(x.atom, "number")
 
     def _out(self, atom: Atom, kind: str) -> tuple[Any, ...]:
         self.atoms.append(atom)

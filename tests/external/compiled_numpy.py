@@ -1,8 +1,8 @@
 """NumPy's namespace with every function and ufunc run by jitops: `np.f(x)` is `jitop(np.f)(x)`.
 
 Calls without a numeric array are NumPy's own (they make arrays, or ask about types), and so are
-calls with arrays that jitops refuses by contract: objects, strings, dates, subclasses. All others
-run strictly: a call that ends up in NumPy is an error. `CALLS` counts both kinds.
+those that jitops refuses by contract (docs/semantics.md): `contract` names it. All others run
+strictly: a call that ends up in NumPy is an error. `CALLS` counts each kind.
 """
 
 from __future__ import annotations
@@ -30,11 +30,22 @@ NOT_COMPUTING = (
     " loadtxt genfromtxt fromfile frombuffer fromstring shares_memory may_share_memory info"
     " vectorize frompyfunc nditer ndenumerate ndindex flatiter broadcast from_dlpack asarray array"
     " asanyarray require iterable isfortran format_float_positional"
-    " format_float_scientific"
+    " format_float_scientific base_repr binary_repr typename"
 )
 OTHERS = frozenset(NOT_COMPUTING.split())
 # Arguments whose values decide the shape of the result: static, and so given as lists.
 STATIC = {"repeat": (1, "repeats")}
+
+# What an op refuses by contract, and whose calls are therefore NumPy's own.
+REFUSED = {
+    "the result's shape depends on values": (
+        "nonzero flatnonzero argwhere unique unique_all unique_counts unique_inverse unique_values"
+        " union1d intersect1d setdiff1d setxor1d trim_zeros polydiv roots extract"
+    ),
+    "dates": "busday_count busday_offset is_busday datetime_as_string datetime_data isnat",
+    "made for Python objects": "asmatrix bmat fromiter nested_iters matrix",
+}
+REASONS = {name: reason for reason, names in REFUSED.items() for name in names.split()}
 
 
 class FellBackError(AssertionError):
@@ -54,6 +65,39 @@ def foreign(x: Any) -> bool:
     return False
 
 
+def is_foreign_type(x: Any) -> bool:
+    """Whether this asks for a dtype that jitops refuses by contract."""
+    if isinstance(x, numpy.dtype):
+        return x.kind not in NUMERIC or x == numpy.longdouble or x.itemsize > 16
+    if isinstance(x, type) and (issubclass(x, numpy.generic) or x in (str, bytes, object)):
+        return x not in ABSTRACT and is_foreign_type(numpy.dtype(x))
+    return False
+
+
+ABSTRACT = (
+    numpy.generic, numpy.number, numpy.integer, numpy.signedinteger, numpy.unsignedinteger,
+    numpy.inexact, numpy.floating, numpy.complexfloating, numpy.flexible, numpy.character,
+)  # fmt: skip
+
+
+def overlap(arrays: list[Any]) -> bool:
+    """Whether two arrays share memory, of which the call may write one."""
+    whole = [x for x in arrays if isinstance(x, numpy.ndarray) and x.size]
+    return any(
+        numpy.may_share_memory(x, y) for i, x in enumerate(whole) for y in whole[i + 1 :]
+    )
+
+
+def contract(function: Any, leaves: list[Any], named: dict[str, Any]) -> str:
+    """What jitops refuses this call for, by its contract; an empty string for nothing."""
+    if any(map(foreign, leaves)) or any(map(is_foreign_type, leaves)):
+        return "objects, strings, dates, long doubles, subclasses"
+    dtype = named.get("dtype")
+    if isinstance(dtype, str) and is_foreign_type(numpy.dtype(dtype)):
+        return "objects, strings, dates, long doubles, subclasses"
+    return REASONS.get(getattr(function, "__name__", ""), "")
+
+
 def leaves_of(x: Any) -> list[Any]:
     """Arrays and everything else in nested tuples, lists and dicts."""
     if type(x) in (tuple, list):
@@ -63,27 +107,31 @@ def leaves_of(x: Any) -> list[Any]:
     return [x]
 
 
-def filled(x: Any, arrays: Any) -> Any:
-    """The structure with its arrays taken from an iterator."""
+def filled(x: Any, numbers: dict[int, int]) -> Any:
+    """The structure with numbers in the places of arrays."""
     if type(x) in (tuple, list):
-        return type(x)(filled(item, arrays) for item in x)
+        return type(x)(filled(item, numbers) for item in x)
     if type(x) is dict:
-        return {name: filled(item, arrays) for name, item in x.items()}
-    return next(arrays) if numeric(x) else x
+        return {name: filled(item, numbers) for name, item in x.items()}
+    return numbers[id(x)] if numeric(x) else x
 
 
 def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The call, compiled: arrays are arguments of the op, everything else its constants."""
     leaves = leaves_of((args, kwargs))
-    arrays = [leaf for leaf in leaves if numeric(leaf)]
-    if not arrays or any(map(foreign, leaves)):
-        CALLS["numpy"] += 1
+    places = {id(leaf): leaf for leaf in leaves if numeric(leaf)}  # one array given twice is one
+    arrays = list(places.values())
+    reason = contract(function, leaves, kwargs) if arrays else "no array"
+    if not reason and kwargs.get("out") is not None and overlap(arrays):
+        reason = "a written argument shares memory with another"
+    if reason:
+        CALLS[reason] += 1
         return function(*args, **kwargs)
-    structure = filled((args, kwargs), iter(range(len(arrays))))  # keeps no array
+    numbers = {key: number for number, key in enumerate(places)}
+    structure = filled((args, kwargs), numbers)  # keeps no array
 
     def call(*values: Any) -> Any:
-        numbered = iter(values)
-        given, named = rebuilt(structure, (args, kwargs), numbered)
+        given, named = rebuilt(structure, (args, kwargs), values)
         return function(*given, **named)
 
     call.__name__ = getattr(function, "__name__", "call")
@@ -102,7 +150,7 @@ def rebuilt(structure: Any, original: Any, values: Any) -> Any:
         return type(original)(rebuilt(s, o, values) for s, o in pairs)
     if type(original) is dict:
         return {name: rebuilt(structure[name], o, values) for name, o in original.items()}
-    return next(values) if numeric(original) else structure
+    return values[structure] if numeric(original) else structure
 
 
 class Compiled:
@@ -198,7 +246,10 @@ def report() -> None:
     path = os.environ.get("JITOPS_EXTERNAL_CALLS")
     if path:
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"{CALLS['jitops']} {CALLS['numpy']}")
+            refused = sum(CALLS.values()) - CALLS["jitops"] - CALLS["no array"]
+            file.write(f"{CALLS['jitops']} {CALLS['no array'] + refused}\n")
+            for reason, count in CALLS.most_common():
+                file.write(f"{count} {reason}\n")
 
 
 atexit.register(report)

@@ -16,15 +16,22 @@ class Run:
     """What a suite gave: the outcome of each test, and how many calls went where.
 
     outcomes: test -> "passed", "failed" or "skipped". reasons: of the failures, the last line.
+    kinds: why calls stayed in NumPy, and how many.
     """
 
     def __init__(
-        self, outcomes: dict[str, str], reasons: dict[str, str], jitops: int, numpy: int
+        self,
+        outcomes: dict[str, str],
+        reasons: dict[str, str],
+        jitops: int,
+        numpy: int,
+        kinds: dict[str, int],
     ) -> None:
         self.outcomes = outcomes
         self.reasons = reasons
         self.jitops = jitops
         self.numpy = numpy
+        self.kinds = kinds
 
     def passed(self) -> set[str]:
         return {name for name, outcome in self.outcomes.items() if outcome == "passed"}
@@ -52,8 +59,10 @@ def run(
     if not report.exists():
         told = done.stdout[-4000:] + done.stderr[-4000:]
         raise AssertionError(f"the suite did not run:\n{told}")
-    counts = calls.read_text().split() if calls.exists() else ["0", "0"]
-    return Run(*read(report), *map(int, counts))
+    counts, *kinds = calls.read_text().splitlines() if calls.exists() else ["0 0"]
+    jitops, numpy = map(int, counts.split())
+    each = {reason: int(count) for count, _, reason in (line.partition(" ") for line in kinds)}
+    return Run(*read(report), jitops, numpy, each)
 
 
 def read(report: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -15,6 +15,14 @@ IMPORTS = {
     r"^import numpy\._core\.umath as ncu$": "from compiled_numpy import ncu",
 }
 
+# A compile may take longer than the time that hypothesis allows an example.
+CONFTEST = """
+import hypothesis
+
+hypothesis.settings.register_profile("numpys", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("numpys")
+"""
+
 
 def test_modules() -> list[Path]:
     folder = Path(np.__file__).parent / "_core" / "tests"
@@ -36,6 +44,7 @@ def suite(module: Path, scratch: Path, change: bool, chosen: str = "") -> suites
     scratch.mkdir()
     text = module.read_text(encoding="utf-8")
     (scratch / module.name).write_text(compiled(text) if change else text, encoding="utf-8")
+    (scratch / "conftest.py").write_text(CONFTEST)
     (scratch / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n    parallel_threads\n")
     arguments = [module.name, "-W", "ignore", *(["-k", chosen] if chosen else [])]
     return suites.run(arguments, scratch, scratch, {})
