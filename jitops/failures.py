@@ -15,6 +15,7 @@ INDEX = "index"
 FAILURES: dict[str, tuple[type[Exception], str]] = {
     # name: exception, message; {op} is the op's name
     INDEX: (IndexError, "an index is out of bounds in op '{op}'"),
+    "negative power": (ValueError, "Integers to negative integer powers are not allowed."),
     "singular": (LinAlgError, "Singular matrix"),
     "indefinite": (LinAlgError, "Matrix is not positive definite"),
     "divergent eigenvalues": (LinAlgError, "Eigenvalues did not converge"),

@@ -193,9 +193,15 @@ def _clip(f: Recorder, x: Any, low: Any, high: Any) -> Any:
 
 
 def _power_int(f: Recorder, x: Any, y: Any) -> Any:
-    if type(y) is Literal and int(y.value) < 0:
-        raise ValueError("Integers to negative integer powers are not allowed.")
-    return f.pow(x, y)
+    result = f.pow(x, y)
+    if type(y) is Literal and int(y.value) >= 0:
+        return result
+    if y.type.dtype.kind == "u" or result.type.size == 0:
+        return result
+    below = f.lt(y, 0)
+    axes = tuple(range(below.type.ndim))
+    bad = f.emit("reduce_or", below, axes=axes) if axes else below
+    return f.emit("check", result, bad, failure="negative power")
 
 
 def _compare(op: str) -> Rule:

@@ -86,6 +86,9 @@ def _record(
         if isinstance(loop, bool):
             return _give(t, [t.broadcast(Literal(loop, BOOL), shape)], shape, outs, where, casting)
     atoms = aligned(t, operands, loop, shape)
+    if ufunc is np.power and where is not True and loop[1].kind == "i":  # only there it may fail
+        mask = t.broadcast(t.cast(where.read(), BOOL), shape)
+        atoms[1] = t.emit("select", mask, t.broadcast(atoms[1], shape), Literal(0, loop[1]))
     rule = rule_of(ufunc)
     if rule is None:
         raise unsupported(
