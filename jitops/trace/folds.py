@@ -28,7 +28,7 @@ def fold_dtype(ufunc: Any, x: Tracer, dtype: Any) -> np.dtype[Any]:
     """The dtype of the steps, by NumPy's own resolution for reductions; raises what it raises."""
     options: dict[str, Any] = {"reduction": True}
     if dtype is not None:
-        options["signature"] = (np.dtype(dtype), None, np.dtype(dtype))
+        options["signature"] = (np.dtype(dtype), None, None)
     loop = ufunc.resolve_dtypes((None, x.dtype, None), **options)
     return loop[0]  # type: ignore[no-any-return]
 
@@ -127,7 +127,9 @@ def at_indices(
 
     x = t.array(array)
     name = f"np.{ufunc.__name__}.reduceat"
-    first = known_ints(t, indices, f"{name} needs indices that are").reshape(-1)
+    given = t.array(indices)
+    given = given if given.size else np.zeros(0, int)
+    first = known_ints(t, given, f"{name} needs indices that are").reshape(-1)
     at = normal_axis(x.ndim, axis)
     count = x.shape[at]
     if first.size and not 0 <= first.min() <= first.max() < count:

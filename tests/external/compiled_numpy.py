@@ -88,14 +88,20 @@ def overlap(arrays: list[Any]) -> bool:
     )
 
 
-def contract(function: Any, leaves: list[Any], named: dict[str, Any]) -> str:
+def contract(function: Any, args: Any, leaves: list[Any], named: dict[str, Any]) -> str:
     """What jitops refuses this call for, by its contract; an empty string for nothing."""
     if any(map(foreign, leaves)) or any(map(is_foreign_type, leaves)):
         return "objects, strings, dates, long doubles, subclasses"
     dtype = named.get("dtype")
     if isinstance(dtype, str) and is_foreign_type(numpy.dtype(dtype)):
         return "objects, strings, dates, long doubles, subclasses"
-    return REASONS.get(getattr(function, "__name__", ""), "")
+    name = getattr(function, "__name__", "")
+    if name == "where" and len(args) == 1:
+        name = "nonzero"
+    lists = any(type(x) in (list, tuple) for x in args)
+    if lists and isinstance(getattr(function, "__self__", function), numpy.ufunc):
+        return "a list of arrays given to a ufunc"
+    return REASONS.get(name, "")
 
 
 def leaves_of(x: Any) -> list[Any]:
@@ -121,7 +127,7 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     leaves = leaves_of((args, kwargs))
     places = {id(leaf): leaf for leaf in leaves if numeric(leaf)}  # one array given twice is one
     arrays = list(places.values())
-    reason = contract(function, leaves, kwargs) if arrays else "no array"
+    reason = contract(function, args, leaves, kwargs) if arrays else "no array"
     if not reason and kwargs.get("out") is not None and overlap(arrays):
         reason = "a written argument shares memory with another"
     if reason:
@@ -158,6 +164,7 @@ class Compiled:
 
     def __init__(self, function: Any) -> None:
         self.__dict__["function"] = function
+        self.__dict__["__doc__"] = function.__doc__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = static(self.function, *plainly((args, kwargs)))
@@ -238,6 +245,13 @@ def computes(name: str, function: Any) -> bool:
 
 
 np = xp = Namespace(numpy)
+
+
+def __getattr__(name: str) -> Any:
+    """``from compiled_numpy import sum``."""
+    return getattr(np, name)
+
+
 ncu = np._core.umath
 
 

@@ -13,6 +13,7 @@ from checkouts import asked_for
 IMPORTS = {
     r"^import numpy as np$": "from compiled_numpy import np",
     r"^import numpy\._core\.umath as ncu$": "from compiled_numpy import ncu",
+    r"^from numpy(\._core|\.lib\._index_tricks_impl)? import": "from compiled_numpy import",
 }
 
 # A compile may take longer than the time that hypothesis allows an example.
@@ -23,10 +24,17 @@ hypothesis.settings.register_profile("numpys", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("numpys")
 """
 
+CORE = ("umath", "numeric", "shape_base", "einsum", "ufunc")
+LIB = (
+    "function_base", "shape_base", "nanfunctions", "index_tricks", "twodim_base", "arraysetops",
+    "polynomial", "arraypad", "histograms", "packbits", "stride_tricks", "type_check", "ufunclike",
+)  # fmt: skip
+
 
 def test_modules() -> list[Path]:
-    folder = Path(np.__file__).parent / "_core" / "tests"
-    return [folder / "test_umath.py", folder / "test_numeric.py"]
+    folder = Path(np.__file__).parent
+    core = [folder / "_core" / "tests" / f"test_{name}.py" for name in CORE]
+    return core + [folder / "lib" / "tests" / f"test_{name}.py" for name in LIB]
 
 
 test_modules.__test__ = False  # type: ignore[attr-defined]

@@ -47,7 +47,8 @@ def build(tree: Any, outs: list[Any], dynamic: list[Any], inputs: list[Any]) -> 
     """The result from its tree."""
     kind, *rest = tree
     if kind == "out":
-        return outs[rest[0]][()] if rest[1] == "scalar" else outs[rest[0]]
+        out = outs[rest[0]]
+        return out if rest[1] == "array" else out.item() if rest[1] == "number" else out[()]
     if kind in ("arg", "cap"):
         return (dynamic if kind == "arg" else inputs)[rest[0]]
     if kind == "const":

@@ -1,5 +1,7 @@
 """Errors name what, where, and the way out."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -139,8 +141,43 @@ def test_numpys_own_errors_pass():
         trace(lambda x: x.max(), (X[:0],), {})
     with pytest.raises(AttributeError):
         trace(lambda x: x.nothing, (X,), {})
-    with pytest.raises(ValueError, match="negative integer powers"):
-        trace(lambda x: x**-2, (np.arange(3),), {})
+
+
+VOLUME = np.zeros((1, 2, 3))
+LINE, NOTHING = np.ones(5), np.ones(0)
+WRONG_CALLS = {
+    "moveaxis-source": (lambda x: np.moveaxis(x, 3, 0), VOLUME),
+    "moveaxis-twice": (lambda x: np.moveaxis(x, [0, 0], [0, 1]), VOLUME),
+    "moveaxis-destination": (lambda x: np.moveaxis(x, 0, -4), VOLUME),
+    "rollaxis": (lambda x: np.rollaxis(x, 0, 5), VOLUME),
+    "swapaxes": (lambda x: np.swapaxes(x, 0, 7), VOLUME),
+    "transpose-few": (lambda x: np.transpose(x, (0, 1)), VOLUME),
+    "transpose-twice": (lambda x: np.transpose(x, (0, 0, 1)), VOLUME),
+    "count_nonzero": (lambda x: np.count_nonzero(x, axis="foo"), VOLUME),
+    "tensordot": (lambda x: np.tensordot(x, x, axes=([1, 1], [0, 0])), VOLUME),
+    "cross": (lambda x: np.cross(x, x[:3]), LINE),
+    "linalg.cross": (lambda x: np.linalg.cross(x[:2], x[:2]), LINE),
+    "clip-few": (lambda x: np.clip(x, 2), LINE),
+    "clip-twice": (lambda x: np.clip(x, 2, 3, max=4), LINE),
+    "convolve-empty": (lambda x, y: np.convolve(y, x), LINE, NOTHING),
+    "convolve-empty-kernel": (lambda x, y: np.convolve(x, y), LINE, NOTHING),
+    "correlate-empty": (lambda x, y: np.correlate(y, x), LINE, NOTHING),
+    "correlate-mode": (lambda x: np.correlate(x, x, mode="half"), LINE),
+    "convolve-number": (lambda x: np.convolve(x, x, mode=3), LINE),
+    "convolve-none": (lambda x: np.convolve(x, x, mode=None), LINE),
+    "var": (lambda x: np.var(x, ddof=1, correction=0), LINE),
+    "equal.reduce": (lambda x: np.equal.reduce(x), LINE),
+}
+
+
+@pytest.mark.skipif(not hasattr(np, "unstack"), reason="the messages are NumPy 2's")
+@pytest.mark.parametrize("name", WRONG_CALLS)
+def test_wrong_calls_raise_what_numpy_raises(name):
+    fn, *args = WRONG_CALLS[name]
+    with pytest.raises((ValueError, TypeError)) as numpys:
+        fn(*args)
+    with pytest.raises(type(numpys.value), match=re.escape(str(numpys.value))):
+        trace(fn, tuple(args), {})
 
 
 def test_a_tracer_kept_from_another_trace_is_refused():
