@@ -210,10 +210,21 @@ def _signbit(body: Body, dtype: str, x: Expr) -> Expr:
     return sc.lt(pattern, sc.const(0, sc.dtype_of(pattern)))
 
 
-def _extreme(on_float: str, on_int: Any, on_bool: Any) -> Rule:
+def _extreme(beyond: Callable[[Expr, Expr], Expr], on_int: Any, on_bool: Any) -> Rule:
+    def rule(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
+        """NaN if either is NaN. Of equal zeros the first one: no order of them costs less."""
+        if is_float(dtype):
+            number = body.let(sc.select(beyond(b, a), b, a))
+            return sc.select(sc.is_nan(b), b, number)
+        return on_bool(a, b) if dtype == "bool" else on_int(a, b)
+
+    return rule
+
+
+def _extreme_number(intrinsic: str, on_int: Any, on_bool: Any) -> Rule:
     def rule(body: Body, dtype: str, a: Expr, b: Expr) -> Expr:
         if is_float(dtype):
-            return sc.intrinsic(on_float, a, b)
+            return sc.intrinsic(intrinsic, a, b)
         return on_bool(a, b) if dtype == "bool" else on_int(a, b)
 
     return rule
@@ -404,10 +415,10 @@ RULES: dict[str, Rule] = {
     "gcd": _gcd,
     "copysign": _float(sc.copysign),
     "nextafter": _nextafter,
-    "maximum": _extreme("llvm.maximum", tirx.Max, sc.either),
-    "minimum": _extreme("llvm.minimum", tirx.Min, sc.both),
-    "fmax": _extreme("llvm.maxnum", tirx.Max, sc.either),
-    "fmin": _extreme("llvm.minnum", tirx.Min, sc.both),
+    "maximum": _extreme(sc.gt, tirx.Max, sc.either),
+    "minimum": _extreme(sc.lt, tirx.Min, sc.both),
+    "fmax": _extreme_number("llvm.maxnum", tirx.Max, sc.either),
+    "fmin": _extreme_number("llvm.minnum", tirx.Min, sc.both),
     "and": _bitwise(sc.bit_and, sc.both),
     "or": _bitwise(sc.bit_or, sc.either),
     "xor": _bitwise(sc.bit_xor, lambda a, b: tirx.NE(tirx.Cast("int32", a), tirx.Cast("int32", b))),

@@ -23,14 +23,18 @@ from jitops.lower.scalar import Body, Expr
 
 
 class Atom:
-    """An integer value in ``[low, high]``: a loop variable or an opaque sub-expression."""
+    """An integer value in ``[low, high]``: a loop variable or an opaque sub-expression.
 
-    __slots__ = ("expr", "low", "high")
+    ``whole``: of a remainder, the divided value, the atom of the quotient, and the divisor.
+    """
+
+    __slots__ = ("expr", "low", "high", "whole")
 
     def __init__(self, expr: Expr, low: int, high: int) -> None:
         self.expr = expr
         self.low = low
         self.high = high
+        self.whole: tuple[Affine, Atom, int] | None = None
 
 
 class SizeVariable(Symbol):
@@ -113,6 +117,16 @@ class Affine:
             return int64(self.const)
         return total + int64(self.const) if self.const else total
 
+    def joined(self) -> Affine:
+        """The same, with quotients and remainders put together where they add up."""
+        for rest, c in self.terms.items():
+            if rest.whole is not None:
+                value, quotient, divisor = rest.whole
+                if self.terms.get(quotient) == c * divisor:
+                    terms = {a: n for a, n in self.terms.items() if a not in (rest, quotient)}
+                    return (Affine(terms, self.const) + value * c).joined()
+        return self
+
     def split(self, divisor: int, body: Body) -> tuple[Affine, Affine]:
         """Quotient and remainder by a positive constant, for a value that is never negative."""
         if divisor == 1:
@@ -127,18 +141,14 @@ class Affine:
         def divide() -> tuple[Affine, Affine]:
             value = body.let(self.expr(), "at")
             top = self.range()[1]
-            return (
-                _opaque(body, tirx.Div(value, int64(divisor)), top // divisor),
-                _opaque(body, tirx.Mod(value, int64(divisor)), divisor - 1),
-            )
+            whole = Atom(body.let(tirx.Div(value, int64(divisor)), "at"), 0, top // divisor)
+            rest = Atom(body.let(tirx.Mod(value, int64(divisor)), "at"), 0, divisor - 1)
+            rest.whole = self, whole, divisor
+            return Affine.of(whole), Affine.of(rest)
 
         # Equal divisions must give the same atoms, or equal indices would not look equal.
         quotient, rest = body.once(("split", self.key(), divisor), divide)
         return quotient, rest
-
-
-def _opaque(body: Body, expr: Expr, high: int) -> Affine:
-    return Affine.of(Atom(body.let(expr, "at"), 0, high))
 
 
 def opaque(expr: Expr, low: int, high: int) -> Affine:
@@ -154,7 +164,7 @@ def flatten(index: Index, strides: Sequence[int]) -> Affine:
     total = Affine({})
     for component, stride in zip(index, strides):
         total = total + component * stride
-    return total
+    return total.joined()
 
 
 def unflatten(offset: Affine, shape: Shape, body: Body) -> Index:

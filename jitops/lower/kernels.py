@@ -11,17 +11,15 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, ClassVar
 
-import numpy as np
-
 from jitops.graph.graph import Atom, Eqn, Var
 from jitops.graph.ops import JOINS
 from jitops.graph.sizes import Symbol, is_open, most
 from jitops.graph.types import Shape
 from jitops.lower import scalar as sc
-from jitops.lower.complex_pairs import RULES as COMPLEX_RULES
-from jitops.lower.complex_pairs import Pair, is_complex, part_dtype
+from jitops.lower.complex_pairs import Pair
 from jitops.lower.cost import weight
-from jitops.lower.elementwise import NARROW_FLOATS, is_float, lower_map, register_dtype
+from jitops.lower.elementwise import register_dtype
+from jitops.lower.folds import Fold, PositionFold
 from jitops.lower.frame import Frame, Scope, Slot, Value
 from jitops.lower.index import Affine, Index, flatten
 from jitops.lower.sources import reads
@@ -95,65 +93,6 @@ class MapKernel(Kernel):
             self.frame.store(store.slot, store.place(index), value, scope)
 
 
-class Fold:
-    """A reduction step: identity, combination, and the parts its accumulator consists of."""
-
-    def __init__(
-        self, op: str, dtype: str, running: bool = False, explicit_lanes: bool = False
-    ) -> None:
-        self.explicit_lanes = explicit_lanes
-        self.op = op
-        self.dtype = dtype
-        self.running = running
-        self.parts: tuple[str, ...] = (dtype,)
-        if is_complex(dtype):
-            self.parts = (part_dtype(dtype),) * 2
-
-    def identity(self) -> tuple[Any, ...]:
-        return tuple(sc.const(v, register_dtype(p)) for v, p in zip(self._identity(), self.parts))
-
-    def _identity(self) -> tuple[float | int | bool, ...]:
-        if self.op in ("add", "or", "xor"):
-            # NumPy sums -0.0 to 0.0; its running sums start with the element itself.
-            zero = -0.0 if self.running else 0.0
-            return tuple(zero if is_float(p) else 0 for p in self.parts)
-        if self.op == "and":
-            return (int(np.array(-1).astype(self.dtype)),)
-        if self.op == "mul":
-            return (1, 0)[: len(self.parts)]
-        low, high = _limits(self.dtype)
-        return (low,) if self.op == "maximum" else (high,)
-
-    def combine(self, scope: Scope, a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(self.parts) == 2:
-            return tuple(map(scope.let, COMPLEX_RULES[self.op](scope, Pair(*a), Pair(*b))))
-        return (lower_map(scope, self.op, self.dtype, self.dtype, [a[0], b[0]], {}),)
-
-    @property
-    def vectorises_itself(self) -> bool:
-        """Whether LLVM may reorder the fold, and so finds the lanes of a plain loop by itself.
-
-        Given lanes, it would unroll them and gather every lane's elements across the steps.
-        """
-        if self.explicit_lanes or self.dtype == "bool" or self.dtype in NARROW_FLOATS:
-            return False
-        return self.op in ("maximum", "minimum") or not is_float(self.parts[0])
-
-    @property
-    def sums_floats(self) -> bool:
-        """Whether the order of additions matters for accuracy."""
-        return self.op == "add" and is_float(self.parts[0])
-
-
-def _limits(dtype: str) -> tuple[float | int, float | int]:
-    if dtype == "bool":
-        return False, True
-    if is_float(dtype):
-        return float("-inf"), float("inf")
-    info = np.iinfo(dtype)
-    return int(info.min), int(info.max)
-
-
 class Stage:
     """One pass over a row: fold ``value`` into a register, or store elements."""
 
@@ -177,46 +116,42 @@ class FoldStage(Stage):
 
 
 class BoolStage(FoldStage):
-    """A fold of bools, as 0 and 1 in an int32: minimum is "and", maximum is "or"."""
+    """A fold of bools, as 0 and 1 in an int8: minimum is "and", maximum is "or"."""
 
     _AS: ClassVar = {"or": "maximum", "and": "minimum", "maximum": "maximum", "minimum": "minimum"}
 
     def __init__(self, kernel: RowKernel, op: str, var: Var, atom: Atom) -> None:
-        super().__init__(kernel, Fold(self._AS[op], "int32"), var, atom)
+        super().__init__(kernel, Fold(self._AS[op], "int8"), var, atom)
 
     def value(self, index: Index, scope: Scope) -> tuple[Any, ...]:
         (value,) = super().value(index, scope)
-        return (scope.let(sc.cast(value, "int32")),)
+        return (scope.let(sc.cast(value, "int8")),)
 
     def result(self, values: tuple[Any, ...], scope: Scope) -> Value:
-        # The identities of an empty fold, the least and the largest int32, come out right too.
-        return scope.let(sc.gt(values[0], sc.const(0, "int32")))
+        # The identities of an empty fold, the least and the largest int8, come out right too.
+        return scope.let(sc.gt(values[0], sc.const(0, "int8")))
 
 
-class FirstStage(FoldStage):
-    """The first position along the axis of the extreme (of a NaN, if the extreme is one)."""
+class PositionStage(FoldStage):
+    """The first position along the axis of the extreme (of a NaN, if there is one)."""
 
-    def __init__(self, kernel: RowKernel, extreme: Var, var: Var, atom: Atom, axis: int) -> None:
-        # Positions in 32 bits, where they fit, are compared twice as many at a time.
-        self.counts = "int32" if most(kernel.domain[axis]) < 2**31 else "int64"
-        super().__init__(kernel, Fold("minimum", self.counts, explicit_lanes=True), var, atom)
-        self.extreme = extreme
+    def __init__(self, kernel: RowKernel, op: str, var: Var, atom: Atom, axis: int) -> None:
+        dtype = atom.type.dtype.name
+        value = register_dtype(dtype)
+        value = "int32" if sc.bits_of(value) < 32 else value
+        # As wide as the values if that is enough, so that both fill a vector.
+        narrow = sc.bits_of(value) < 64 and most(kernel.domain[axis]) < 2**31
+        super().__init__(kernel, PositionFold(op, value, "int32" if narrow else "int64"), var, atom)
         self.axis = axis
 
     def value(self, index: Index, scope: Scope) -> tuple[Any, ...]:
-        frame = self.kernel.frame
-        dtype = self.atom.type.dtype.name
-        x = frame.value(self.atom, index, scope)
-        best = frame.value(self.extreme, self.kernel.row(index), scope)
-        match = lower_map(scope, "eq", dtype, "bool", [x, best], {})
-        if is_float(dtype):
-            match = sc.either(match, sc.both(sc.is_nan(best), sc.is_nan(x)))
-        none = sc.const(np.iinfo(self.counts).max, self.counts)
-        position = scope.let(sc.cast(index[self.axis].expr(), self.counts), "at")
-        return (scope.let(sc.select(match, position, none)),)
+        (value,) = super().value(index, scope)
+        dtype, count = self.fold.parts
+        position = scope.let(sc.cast(index[self.axis].expr(), count), "at")
+        return scope.let(sc.cast(value, dtype)), position
 
     def result(self, values: tuple[Any, ...], scope: Scope) -> Value:
-        return scope.let(sc.cast(values[0], "int64"))
+        return scope.let(sc.cast(values[1], "int64"))
 
 
 class StoreStage(Stage):
@@ -264,7 +199,7 @@ class RowKernel(Kernel):
         for stage in self.stages:
             if isinstance(stage, StoreStage) and stage.whole:
                 found.append(flatten(index, stage.store.slot.strides))
-            elif isinstance(stage, FirstStage):
+            elif isinstance(stage, PositionStage):
                 found.append(index[stage.axis])
         return found
 
@@ -272,7 +207,7 @@ class RowKernel(Kernel):
         return [s.store.atom if isinstance(s, StoreStage) else s.atom for s in self.stages]  # type: ignore[attr-defined]
 
 
-_FOLDS = {**JOINS, "argmax": "maximum", "argmin": "minimum"}
+POSITIONS = {"argmax": "maximum", "argmin": "minimum"}
 
 
 def row_kernel(
@@ -286,17 +221,15 @@ def row_kernel(
     axes = reductions[0].attrs["axes"]
     kernel = RowKernel(frame, domain, axes)
     for eqn in reductions:
-        (x,) = eqn.inputs
-        finds = eqn.op in ("argmax", "argmin")
-        var = Var(eqn.output.type.with_dtype(x.type.dtype)) if finds else eqn.output
+        (x,), var = eqn.inputs, eqn.output
         dtype = x.type.dtype.name
-        if dtype == "bool":
-            kernel.stages.append(BoolStage(kernel, _FOLDS[eqn.op], var, x))
+        if eqn.op in POSITIONS:
+            stage: Stage = PositionStage(kernel, POSITIONS[eqn.op], var, x, axes[0])
+        elif dtype == "bool":
+            stage = BoolStage(kernel, JOINS[eqn.op], var, x)
         else:
-            fold = Fold(_FOLDS[eqn.op], dtype)
-            kernel.stages.append(FoldStage(kernel, fold, var, x))
-        if finds:
-            kernel.stages.append(FirstStage(kernel, var, eqn.output, x, axes[0]))
+            stage = FoldStage(kernel, Fold(JOINS[eqn.op], dtype), var, x)
+        kernel.stages.append(stage)
     for var in outputs:
         whole = var.type.shape == domain and bool(axes)
         kernel.stages.append(StoreStage(kernel, Store(slots[var], var), whole))

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from jitops.graph.graph import Eqn, Var
+from jitops.lower.folds import Fold
 from jitops.lower.frame import Frame, Scope, Slot
 from jitops.lower.index import Affine, Index
-from jitops.lower.kernels import Fold, Kernel, element_cost
+from jitops.lower.kernels import Kernel, element_cost
 
 _FOLDS = {"cumsum": "add", "cumprod": "mul"}
 

@@ -16,7 +16,14 @@ from jitops.graph.ops import PRIMITIVES
 from jitops.graph.sizes import Extent, Size
 from jitops.lower.frame import Frame, Slot
 from jitops.lower.index import Affine, Index, SizeVariable, domain_index, flatten, key_of
-from jitops.lower.kernels import FirstStage, FoldStage, Kernel, MapKernel, RowKernel, StoreStage
+from jitops.lower.kernels import (
+    FoldStage,
+    Kernel,
+    MapKernel,
+    PositionStage,
+    RowKernel,
+    StoreStage,
+)
 from jitops.lower.repeated import RepeatedMap
 from jitops.lower.scalar import Body
 from jitops.lower.sources import sources
@@ -168,11 +175,9 @@ class Pattern:
             assert isinstance(stage, FoldStage)
             value = self.value(stage.atom, self.index)
             fold = stage.fold
-            extreme, axis = None, None
-            if isinstance(stage, FirstStage):
-                extreme, axis = self._rows[stage.extreme], stage.axis
+            axis = stage.axis if isinstance(stage, PositionStage) else None
             kind = type(stage).__name__
-            self._node((kind, fold.op, fold.dtype, fold.running, extreme, axis, value))
+            self._node((kind, fold.op, fold.dtype, fold.running, axis, value))
             self._rows[stage.var] = n
 
     def _at(self, atom: Atom) -> Index:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from jitops.lower.frame import Scope
 from jitops.lower.kernels import Kernel
+from jitops.schedule.columns import rows_outer
 from jitops.schedule.elementwise import elementwise
 from jitops.schedule.matmul import matmul
-from jitops.schedule.rows import rows_inner, rows_outer
+from jitops.schedule.rows import rows_inner
 from jitops.schedule.scan import scan
 from jitops.schedule.scatter import scatter
 from jitops.schedule.sort import sort

@@ -143,7 +143,7 @@ def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope)
             left = tirx.Min(int64(chunk), int64(inner) - start.expr())
         body.emit(for_loop(step.expr, left, element))
 
-    _tasks(prod(grid), task, scope)
+    parallel_tasks(prod(grid), task, scope)
 
 
 def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) -> None:
@@ -165,10 +165,10 @@ def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) 
             left = tirx.Min(int64(rows), int64(fused) - (number * rows).expr())
         body.emit(for_loop(row.expr, left, one))
 
-    _tasks(ceil_div(fused, rows, scope), task, scope)
+    parallel_tasks(ceil_div(fused, rows, scope), task, scope)
 
 
-def _tasks(count: Extent, emit: Callable[[Affine, Scope], None], scope: Scope) -> None:
+def parallel_tasks(count: Extent, emit: Callable[[Affine, Scope], None], scope: Scope) -> None:
     """``parallel for t in range(count): emit(t)``; an only one is not handed over."""
     number, body = loop_variable("t", count), Scope(scope)
     emit(Affine.of(number), body)

@@ -1,10 +1,11 @@
-"""Row kernels: reductions, with what follows them in the same row.
+"""Row kernels: reductions along contiguous memory, with what follows them in the same row.
 
-Float additions are not reassociated by LLVM, so a fold that runs along contiguous memory gets
-explicit lanes: many independent accumulators that one vector loop feeds, added up at the end. Sums
-of floats are also blocked: lanes are emptied into a second set of accumulators every `BLOCK` steps,
-so that the rounding error grows like that of pairwise summation (Higham, "The accuracy of floating
-point summation", 1993), not with the length.
+Float additions are not reassociated by LLVM, so a fold gets explicit lanes: many independent
+accumulators that one vector loop feeds, added up at the end. Sums of floats are also blocked: lanes
+are emptied into a second set of accumulators every `BLOCK` steps, so that the rounding error grows
+like that of pairwise summation (Higham, "The accuracy of floating point summation", 1993), not with
+the length. Where there are few long rows, pieces of each are folded in parallel; their number
+depends on the size alone, and so do the results.
 """
 
 from __future__ import annotations
@@ -14,117 +15,65 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
-from tvm import tirx
-from tvm.tirx import stmt as st
-
-from jitops.lower import scalar as sc
-from jitops.lower.elementwise import register_dtype
-from jitops.lower.frame import Scope, from_memory, to_memory
-from jitops.lower.index import (
-    Affine,
-    Index,
-    ceil_div,
-    divisible,
-    domain_index,
-    int64,
-    is_open,
-    loop_variable,
+from jitops.lower.cost import PARALLEL_NS, UNIT_NS
+from jitops.lower.frame import Scope
+from jitops.lower.index import Affine, Index, domain_index, int64, is_open, loop_variable, typical
+from jitops.lower.kernels import FoldStage, Kernel, RowKernel, StoreStage
+from jitops.schedule.accumulators import Accumulators, lane_count
+from jitops.schedule.loops import (
+    GRAIN_NS,
+    Axes,
+    for_loop,
+    merged_axes,
+    nest,
+    parallel_tasks,
+    serial,
 )
-from jitops.lower.kernels import Fold, FoldStage, Kernel, RowKernel, StoreStage
-from jitops.schedule.loops import Axes, for_loop, merged_axes, nest, serial
 
-LANE_BYTES = 128  # two 512-bit vectors are as fast as four here, and compile in half the time
 BLOCK = 64  # steps of the lanes between two emptyings
-FEW = 8  # this many lanes are folded without a loop
-COLUMNS = 256  # accumulators of a fold that runs across contiguous memory
-
-
-class Accumulators:
-    """A small array of accumulators on the stack, one buffer per part of the fold."""
-
-    def __init__(self, fold: Fold, count: int, scope: Scope) -> None:
-        self.fold = fold
-        self.count = count
-        self.buffers = []
-        for part in fold.parts:
-            stored = "uint8" if part == "bool" else register_dtype(part)
-            buffer = sc.buffer(count, stored, "acc", scope="local")
-            scope.emit(st.AllocBuffer(buffer))
-            self.buffers.append(buffer)
-
-    def load(self, at: Any, scope: Scope) -> tuple[Any, ...]:
-        return tuple(
-            from_memory(scope, tirx.BufferLoad(b, [at]), _stored(p))
-            for b, p in zip(self.buffers, self.fold.parts)
-        )
-
-    def store(self, at: Any, values: Sequence[Any], scope: Scope) -> None:
-        for buffer, value, part in zip(self.buffers, values, self.fold.parts):
-            scope.emit(st.BufferStore(buffer, to_memory(scope, value, _stored(part)), [at]))
-
-    def clear(self, scope: Scope) -> None:
-        self._each(self.count, lambda at, inner: self.store(at, self.fold.identity(), inner), scope)
-
-    def combine(self, at: Any, values: tuple[Any, ...], scope: Scope) -> None:
-        """``acc[at] = fold(acc[at], values)``."""
-        self.store(at, self.fold.combine(scope, self.load(at, scope), values), scope)
-
-    def take(self, other: Accumulators, scope: Scope) -> None:
-        """Fold another set into this one, lane by lane."""
-        self._each(
-            self.count, lambda at, inner: self.combine(at, other.load(at, inner), inner), scope
-        )
-
-    def collapse(self, scope: Scope) -> tuple[Any, ...]:
-        """All lanes folded into one by halving; their number is a power of two."""
-        width = self.count // 2
-        while width >= FEW:
-            half = int64(width)
-
-            def step(at: Any, inner: Scope, half: Any = half) -> None:
-                self.combine(at, self.load(at + half, inner), inner)
-
-            self._each(width, step, scope)
-            width //= 2
-        values = [self.load(int64(at), scope) for at in range(min(self.count, FEW))]
-        while len(values) > 1:
-            half_count = len(values) // 2
-            pairs = zip(values[:half_count], values[half_count:])
-            values = [self.fold.combine(scope, a, b) for a, b in pairs]
-        return values[0]
-
-    def _each(self, count: int, emit: Any, scope: Scope) -> None:
-        serial((count,), lambda at, inner: emit(at[0].expr(), inner), scope)
-
-
-def _stored(part: str) -> str:
-    return "bool" if part == "bool" else register_dtype(part)
+LARGE = 1 << 15  # elements from which a kernel is worth a longer compilation
+MANY_ROWS = 8  # rows enough to keep the cores busy without cutting one
+MOST_PIECES = 64  # of a row
 
 
 def rows_inner(kernel: Kernel) -> Scope | None:
     """Applies when the innermost axis is reduced: one row after the other, lanes along it."""
     if not isinstance(kernel, RowKernel) or 0 in (kernel.domain[a] for a in kernel.kept):
         return Scope() if isinstance(kernel, RowKernel) else None
-    axes, split = _merged(kernel)
+    axes, split = merged_rows(kernel)
     inner_reduced = not axes.groups or axes.groups[-1][-1] in kernel.axes
     if not inner_reduced and _has_columns(kernel, axes):
         return None
     scope = Scope()
     lengths = [axes.extents[n] for n in split[1]]
 
-    def emit(components: Index, inner: Scope) -> None:
-        _Row(kernel, axes, split, components, lengths).emit(inner)
-
     rows = [axes.extents[n] for n in split[0]]
-    nest(rows, kernel.work * max(1, prod(lengths)), emit, scope)
+    cost = kernel.work * max(1, prod(lengths))
+    pieces = _pieces(rows, lengths, cost)
+
+    def emit(components: Index, inner: Scope) -> None:
+        _Row(kernel, axes, split, components, lengths, pieces).emit(inner)
+
+    if pieces > 1:
+        serial(rows, emit, scope)
+    else:
+        nest(rows, cost, emit, scope)
     return scope
+
+
+def _pieces(rows: Sequence[int], lengths: Sequence[int], cost: float) -> int:
+    """Into how many pieces each row is cut; 1 where the rows alone are work for all cores."""
+    time = cost * UNIT_NS
+    if not lengths or any(map(is_open, (*rows, *lengths))) or prod(rows) >= MANY_ROWS:
+        return 1
+    return min(MOST_PIECES, int(time / GRAIN_NS)) if time >= PARALLEL_NS else 1
 
 
 def _has_columns(kernel: RowKernel, axes: Axes) -> bool:
     return not any(isinstance(s, StoreStage) and s.whole for s in kernel.stages)
 
 
-def _merged(kernel: RowKernel) -> tuple[Axes, tuple[list[int], list[int]]]:
+def merged_rows(kernel: RowKernel) -> tuple[Axes, tuple[list[int], list[int]]]:
     """Merged axes, and which groups are kept and which reduced."""
     index = domain_index(kernel.domain)
     long = [a for a, extent in enumerate(kernel.domain) if extent != 1]
@@ -144,7 +93,9 @@ class _Row:
         split: tuple[list[int], list[int]],
         components: Index,
         lengths: Sequence[int],
+        pieces: int,
     ) -> None:
+        self.pieces = pieces
         self.kernel = kernel
         self.axes = axes
         self.split = split
@@ -177,9 +128,37 @@ class _Row:
 
         serial(self.lengths, element, scope)
 
+    def _lanes(self, stage: FoldStage, length: int) -> int:
+        return lane_count(stage.fold, length, typical(prod(self.kernel.domain)) >= LARGE)
+
     def fold(self, stage: FoldStage, scope: Scope) -> tuple[Any, ...]:
-        *outer, length = self.lengths or (1,)
-        lanes = lane_count(stage.fold, length)
+        lengths = self.lengths or (1,)
+        step = self._lanes(stage, lengths[0]) if len(lengths) == 1 else 1
+        size = lengths[0] // self.pieces // step * step
+        if self.pieces == 1 or not size:
+            return self._piece(stage, Affine({}), lengths, scope)
+        count, rest = divmod(lengths[0], size)
+        width = 1 << (count - 1).bit_length()
+        parts = Accumulators(stage.fold, width, scope)
+        parts.clear(scope)
+
+        def task(number: Affine, body: Scope) -> None:
+            values = self._piece(stage, number * size, (size, *lengths[1:]), body)
+            parts.store(number.expr(), values, body)
+
+        parallel_tasks(count, task, scope)
+        if rest:
+            start = Affine({}, count * size)
+            last = self._piece(stage, start, (rest, *lengths[1:]), scope)
+            parts.combine(int64(0), last, scope)
+        return parts.collapse(scope)
+
+    def _piece(
+        self, stage: FoldStage, start: Affine, lengths: Sequence[int], scope: Scope
+    ) -> tuple[Any, ...]:
+        """Fold ``lengths`` of the row, from ``start`` on along the first of its axes."""
+        *outer, length = lengths
+        lanes = self._lanes(stage, length)
         acc = Accumulators(stage.fold, lanes, scope)
         acc.clear(scope)
         blocked = stage.fold.sums_floats and length > 2 * lanes * BLOCK
@@ -188,7 +167,8 @@ class _Row:
             total.clear(scope)
 
         def line(prefix: Index, inner: Scope) -> None:
-            self._line(stage, acc, total, prefix, length, inner)
+            first = (prefix[0] + start, *prefix[1:]) if prefix else ()
+            self._line(stage, acc, total, first, Affine({}) if prefix else start, length, inner)
 
         serial(outer, line, scope)
         if total is not None:
@@ -201,6 +181,7 @@ class _Row:
         acc: Accumulators,
         total: Accumulators | None,
         prefix: Index,
+        begin: Affine,
         length: int,
         scope: Scope,
     ) -> None:
@@ -210,8 +191,8 @@ class _Row:
         def step(start: Affine, count: int, inner: Scope) -> None:
             lane = loop_variable("l", count)
             body = Scope(inner)
-            at = self.index((*prefix, start + Affine.of(lane))[-len(self.lengths) :])
-            acc.combine(lane.expr, stage.value(at, body), body)
+            at = self.index((*prefix, begin + start + Affine.of(lane))[-len(self.lengths) :])
+            acc.step(lane.expr, stage.value(at, body), body)
             inner.emit(for_loop(lane.expr, int64(count), body))
 
         def steps_loop(first: Affine, count: int, inner: Scope) -> None:
@@ -231,88 +212,3 @@ class _Row:
             steps_loop(Affine({}, blocks * BLOCK), left, scope)
         if rest:
             step(Affine({}, steps * acc.count), rest, scope)
-
-
-def lane_count(fold: Fold, length: int) -> int:
-    """A power of two: as many lanes as pay, and no more than a short line fills."""
-    if fold.vectorises_itself:
-        return 1
-    lanes = max(8, LANE_BYTES * 8 // max(sc.bits_of(register_dtype(fold.parts[0])), 32))
-    while lanes > 1 and lanes * 2 > length:
-        lanes //= 2
-    return lanes
-
-
-def rows_outer(kernel: Kernel) -> Scope | None:
-    """Applies when the innermost axis is kept: blocks of columns with their own accumulators."""
-    if not isinstance(kernel, RowKernel):
-        return None
-    axes, (kept, reduced) = _merged(kernel)
-    columns = kept[-1]
-    width = axes.extents[columns]
-    scope = Scope()
-    # Equal pieces: the last one of a width known in advance is hardly narrower than the others.
-    block = COLUMNS if is_open(width) else -(-width // -(-width // COLUMNS))
-    grid = [*(axes.extents[n] for n in kept[:-1]), ceil_div(width, block, scope)]
-    lengths = [axes.extents[n] for n in reduced]
-
-    def emit(components: Index, inner: Scope) -> None:
-        *rows, piece = components
-        left: Any = int64(block)
-        if not divisible(width, block):
-            left = inner.let(tirx.Min(left, int64(width) - (piece * block).expr()))
-
-        def over(body: Scope, code: Any) -> None:
-            """For each column of the block: ``code(lane, column, scope)``."""
-            lane = loop_variable("l", block)
-            element = Scope(body)
-            code(lane.expr, piece * block + Affine.of(lane), element)
-            body.emit(for_loop(lane.expr, left, element))
-
-        def index(along: Sequence[Affine], column: Affine) -> Index:
-            parts: list[Affine] = [Affine({})] * len(axes.groups)
-            for n, c in zip((*kept[:-1], columns, *reduced), (*rows, column, *along)):
-                parts[n] = c
-            return tuple(axes.index(parts))
-
-        _column_block(kernel, block, lengths, over, index, inner)
-
-    nest(grid, kernel.work * max(1, prod(lengths)) * block, emit, scope)
-    return scope
-
-
-def _column_block(
-    kernel: RowKernel, block: int, lengths: Sequence[int], over: Any, index: Any, scope: Scope
-) -> None:
-    held: list[tuple[FoldStage, Accumulators]] = []
-    zeros = [Affine({})] * len(lengths)
-
-    def recall(at: Any, column: Affine, inner: Scope) -> None:
-        """Row results of earlier stages, for this column."""
-        for stage, acc in held:
-            values = acc.load(at, inner)
-            value = stage.result(values, inner)
-            kernel.hold(stage.var, index(zeros, column), value, inner)
-
-    for stage in kernel.stages:
-        if isinstance(stage, StoreStage):
-
-            def store(at: Any, column: Affine, inner: Scope, stage: StoreStage = stage) -> None:
-                recall(at, column, inner)
-                stage.element(index(zeros, column), inner)
-
-            over(scope, store)
-            continue
-        assert isinstance(stage, FoldStage)
-        acc = Accumulators(stage.fold, block, scope)
-        acc.clear(scope)
-
-        def line(along: Index, body: Scope, stage: FoldStage = stage, acc: Any = acc) -> None:
-            def code(at: Any, column: Affine, inner: Scope) -> None:
-                recall(at, column, inner)
-                acc.combine(at, stage.value(index(along, column), inner), inner)
-
-            over(body, code)
-
-        serial(lengths, line, scope)
-        held.append((stage, acc))

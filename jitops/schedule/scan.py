@@ -7,8 +7,8 @@ from jitops.lower.frame import Scope
 from jitops.lower.index import Affine, Index, int64
 from jitops.lower.kernels import Kernel
 from jitops.lower.scans import ScanKernel
+from jitops.schedule.accumulators import Accumulators
 from jitops.schedule.loops import nest, serial
-from jitops.schedule.rows import Accumulators
 
 
 def scan(kernel: Kernel) -> Scope | None:
