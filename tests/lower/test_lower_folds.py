@@ -189,3 +189,26 @@ def test_totals_of_few_long_rows_can_be_computed_from_each_other():
     found = Compiled(graph)(values)
     wanted = values[values > 0.5]
     np.testing.assert_allclose(found, [wanted.sum(), wanted.size, wanted.mean()])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "bool"])
+def test_the_first_extreme_of_a_line_that_is_cut_into_pieces(dtype):
+    """Equal extremes, and NaN, are in several pieces, and in what is left over at the end."""
+    rng = np.random.default_rng(5)
+    lines = rng.integers(0, 50, (4, 300_001)).astype(dtype)
+    if dtype in FLOATS:
+        lines[1, [250_001, 299_999, 300_000]] = np.nan
+        lines[2] = -np.inf
+    lines[3] = lines[0, 0]
+    lines[3, [123_456, 234_567, 300_000]] = not lines[0, 0] if dtype == "bool" else 77
+    b = Builder()
+    x = b.param(lines.shape[1:], dtype)
+    square = b.emit("reshape", x, shape=(300_001, 1))
+    wide = b.emit("reshape", b.emit("slice", x, start=(1,), step=(1,), size=(300_000,)),
+                  shape=(100, 3000))  # fmt: skip
+    results = [b.emit(op, y, axes=(0,)) for op in EXTREMES for y in (x, square, wide)]
+    graph = b.graph(*results)
+    kernel = Compiled(graph)
+    for line in lines:
+        for found, wanted in zip(kernel(line), evaluate(graph, [line]), strict=True):
+            assert not mismatch(found, wanted, zeros=False).any()
