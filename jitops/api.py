@@ -211,7 +211,8 @@ class Op(Dispatcher):
         if self._waiting and self._still_waiting(call):
             return Value(call.eager(self.eager))
         self._variants.note(call)
-        call, bound = self._bind(call)
+        with self._runtime.collector_pause:
+            call, bound = self._bind(call)
         if isinstance(bound, Deferred):
             return Value(self._run_for_now(call, bound))
         if not bound.traced.open_axes:

@@ -353,7 +353,7 @@ def _plan(unit: Unit, lowered: Lowered, sizes: Sequence[str]) -> dict[str, Any]:
     return {
         "inputs": list(unit.inputs),
         "outputs": [
-            {"dtype": r.type.dtype.name, "shape": [planned(n, sizes) for n in r.type.shape]}
+            {"dtype": r.type.dtype_name, "shape": [planned(n, sizes) for n in r.type.shape]}
             for n, r in enumerate(unit.graph.results)
             if n not in unit.mutated.values()
         ],

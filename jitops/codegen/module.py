@@ -199,7 +199,7 @@ class _Module:
 
     def _element(self, slot: Slot, scope: Scope) -> Any:
         """A buffer of the one element that is in this place."""
-        dtype = slot.type.dtype.name
+        dtype = slot.type.dtype_name
         stored = "uint8" if dtype == "bool" else dtype
         address = self.names.pointer(slot, PointerType(PrimType(stored)))
         pointer = tirx.Var("place", PointerType(PrimType(stored)))

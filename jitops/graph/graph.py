@@ -42,7 +42,7 @@ class Literal:
         self.type = ArrayType((), dtype)
 
     def __str__(self) -> str:
-        return f"{self.type.dtype.name}({_number(self.value)})"
+        return f"{self.type.dtype_name}({_number(self.value)})"
 
     __repr__ = __str__
 

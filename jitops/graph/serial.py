@@ -104,7 +104,7 @@ def _dtype(name: str) -> np.dtype[Any]:
 
 
 def _literal(atom: Literal) -> dict[str, str]:
-    return {"dtype": atom.type.dtype.name, "bytes": atom.value.tobytes().hex()}
+    return {"dtype": atom.type.dtype_name, "bytes": atom.value.tobytes().hex()}
 
 
 def _read_literal(data: Mapping[str, str]) -> Literal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,6 +29,12 @@ def _extents(extents: Iterable[Any]) -> Shape:
     return shape
 
 
+@functools.cache
+def name_of(dtype: np.dtype[Any]) -> str:
+    """``dtype.name``, which NumPy puts together anew each time, in some microseconds."""
+    return str(dtype.name)
+
+
 class ArrayType:
     """The static type of an array value: its shape and its NumPy dtype.
 
@@ -42,6 +49,10 @@ class ArrayType:
     def __init__(self, shape: Iterable[int], dtype: Any) -> None:
         self.shape = _extents(shape)
         self.dtype = dtype if isinstance(dtype, np.dtype) else np.dtype(dtype)
+
+    @property
+    def dtype_name(self) -> str:
+        return name_of(self.dtype)
 
     @property
     def ndim(self) -> int:
@@ -71,10 +82,10 @@ class ArrayType:
         return self.shape == other.shape and self.dtype == other.dtype
 
     def __hash__(self) -> int:
-        return hash((self.shape, self.dtype.name))
+        return hash((self.shape, self.dtype))
 
     def __str__(self) -> str:
-        return f"{self.dtype.name}[{','.join(map(repr, self.shape))}]"
+        return f"{self.dtype_name}[{','.join(map(repr, self.shape))}]"
 
     __repr__ = __str__
 

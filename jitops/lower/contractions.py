@@ -35,7 +35,7 @@ def panel_form(eqn: Eqn, builder: Any, vector_bits: int) -> Atom | None:
     x, y = eqn.inputs
     batch, rows, depth = x.type.shape
     columns = y.type.shape[2]
-    dtype = x.type.dtype.name
+    dtype = x.type.dtype_name
     if dtype not in ("float32", "float64") or vector_bits not in TILES:
         return None
     if typical(rows) < LEAST_ROWS or columns < LEAST_COLUMNS or depth < LEAST_DEPTH:
@@ -67,7 +67,7 @@ class DotKernel(Kernel):
         self.stores = stores
         self.domain = (*eqn.output.type.shape, x.type.shape[2])
         self.width = panels.type.shape[3]
-        self.dtype = x.type.dtype.name
+        self.dtype = x.type.dtype_name
         self.work = 0.5
         self.follow_cost = element_cost(frame, [s.atom for s in stores])
 

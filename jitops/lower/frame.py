@@ -179,8 +179,8 @@ class Frame:
         values = [self._known(a, i, scope) for a, i in operands]
         if PRIMITIVES[eqn.op].kind != "map":
             return self._iota(eqn, at, scope) if eqn.op == "iota" else values[-1]
-        dtype = eqn.inputs[-1].type.dtype.name
-        result = eqn.output.type.dtype.name
+        dtype = eqn.inputs[-1].type.dtype_name
+        result = eqn.output.type.dtype_name
         if is_complex(dtype) or is_complex(result):
             return lower_complex(scope, eqn.op, dtype, result, values, eqn.attrs)
         if eqn.op in ("add", "sub") and dtype in ("float32", "float64"):
@@ -195,14 +195,14 @@ class Frame:
             if not isinstance(var, Var) or var in self.slots or var not in self.definitions:
                 continue
             eqn = self.definitions[var]
-            if is_product(eqn.op, eqn.output.type.dtype.name):
+            if is_product(eqn.op, eqn.output.type.dtype_name):
                 return scope.once(("settled", value), lambda: scope.let(sc.settled(scope, value)))
             if eqn.op in ("neg", "select") or PRIMITIVES[eqn.op].kind == "index":
                 pending.extend(eqn.inputs)
         return value
 
     def _iota(self, eqn: Eqn, at: Index, scope: Scope) -> Value:
-        dtype = eqn.output.type.dtype.name
+        dtype = eqn.output.type.dtype_name
         count = at[eqn.attrs["axis"]].expr()
         if is_complex(dtype):
             part = part_dtype(dtype)
@@ -214,7 +214,7 @@ class Frame:
     def buffer(self, slot: Slot) -> Any:
         """The kernel's buffer for a slot, declared at first use."""
         if slot not in self.buffers:
-            dtype = slot.type.dtype.name
+            dtype = slot.type.dtype_name
             stored = _STORED_AS.get(dtype, dtype)
             pointer = tirx.Var(f"p{len(self.buffers)}", PointerType(PrimType(stored)))
             extent = max(most(slot.type.size), 1) * (2 if is_complex(dtype) else 1)
@@ -239,7 +239,7 @@ class Frame:
         """One element from memory, in its register dtype."""
         slot, index = self._whole(slot, index)
         buffer, offset = self.buffer(slot), self.offset(slot, index)
-        dtype = slot.type.dtype.name
+        dtype = slot.type.dtype_name
         if is_complex(dtype):
             at = (offset * 2).expr(), (offset * 2 + 1).expr()
             return Pair(*(scope.let(tirx.BufferLoad(buffer, [i])) for i in at))
@@ -249,7 +249,7 @@ class Frame:
         """One element to memory."""
         slot, index = self._whole(slot, index)
         buffer, offset = self.buffer(slot), self.offset(slot, index)
-        dtype = slot.type.dtype.name
+        dtype = slot.type.dtype_name
         if is_complex(dtype):
             for part, i in zip(value, ((offset * 2).expr(), (offset * 2 + 1).expr())):
                 scope.emit(st.BufferStore(buffer, part, [i]))
@@ -259,7 +259,7 @@ class Frame:
 
 def literal(atom: Literal) -> Value:
     """A constant in its register dtype."""
-    dtype = atom.type.dtype.name
+    dtype = atom.type.dtype_name
     if is_complex(dtype):
         part = part_dtype(dtype)
         return Pair(sc.const(atom.value.real, part), sc.const(atom.value.imag, part))

@@ -20,7 +20,7 @@ def own_operands(graph: Graph) -> Graph:
         if not isinstance(atom, Literal):
             return atom
         copy = Var(ArrayType((), atom.type.dtype))
-        eqns.append(Eqn("cast", [atom], [copy], {"dtype": atom.type.dtype.name}))
+        eqns.append(Eqn("cast", [atom], [copy], {"dtype": atom.type.dtype_name}))
         return copy
 
     for eqn in graph.eqns:
@@ -57,7 +57,7 @@ def _view(slot: Slot, arguments: int) -> dict[str, Any]:
     return {
         "buffer": where if kind == "argument" else arguments,
         "offset": 0 if kind == "argument" else where,
-        "dtype": slot.type.dtype.name,
+        "dtype": slot.type.dtype_name,
         "shape": list(slot.type.shape),
         "strides": [s * itemsize for s in slot.strides],
     }

@@ -180,7 +180,7 @@ def unflatten(offset: Affine, shape: Shape, body: Body) -> Index:
 
 
 def key_of(index: Index) -> tuple[object, ...]:
-    return tuple(component.key() for component in index)
+    return tuple([component.key() for component in index])
 
 
 def domain_index(domain: Shape) -> Index:

@@ -136,7 +136,7 @@ class PositionStage(FoldStage):
     """The first position along the axis of the extreme (of a NaN, if there is one)."""
 
     def __init__(self, kernel: RowKernel, op: str, var: Var, atom: Atom, axis: int) -> None:
-        dtype = atom.type.dtype.name
+        dtype = atom.type.dtype_name
         value = register_dtype(dtype)
         value = "int32" if sc.bits_of(value) < 32 else value
         # As wide as the values if that is enough, so that both fill a vector.
@@ -222,7 +222,7 @@ def row_kernel(
     kernel = RowKernel(frame, domain, axes)
     for eqn in reductions:
         (x,), var = eqn.inputs, eqn.output
-        dtype = x.type.dtype.name
+        dtype = x.type.dtype_name
         if eqn.op in POSITIONS:
             stage: Stage = PositionStage(kernel, POSITIONS[eqn.op], var, x, axes[0])
         elif dtype == "bool":

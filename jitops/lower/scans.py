@@ -25,7 +25,7 @@ class ScanKernel(Kernel):
         self.domain = x.type.shape
         self.axis: int = eqn.attrs["axis"]
         self.reverse: bool = eqn.attrs["reverse"]
-        self.fold = Fold(_FOLDS[eqn.op], x.type.dtype.name, running=True)
+        self.fold = Fold(_FOLDS[eqn.op], x.type.dtype_name, running=True)
         self.atom = x
         self.slot = slots[eqn.output]
         self.work = 4 * element_cost(frame, [x])  # one addition waits for the other

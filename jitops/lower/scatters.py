@@ -51,7 +51,7 @@ class ScatterKernel(Kernel):
         new = self.frame.value(self.new, whole if self.new.type.shape else (), scope)
         to = (*outer, *place, *inner)
         if self.op != "set":
-            dtype = self.slot.type.dtype.name
+            dtype = self.slot.type.dtype_name
             old = self.frame.load(self.slot, to, scope)
             join = lower_complex if is_complex(dtype) else lower_map
             new = join(scope, self.op, dtype, dtype, [old, new], {})

@@ -142,7 +142,7 @@ class Pattern:
             (*node[:-1], node[-1] - self._lowest[node[1]]) if node[0] in ("read", "store") else node
             for node in self._nodes
         )
-        types = tuple(slot.type.dtype.name for slot in self.slots)
+        types = tuple(slot.type.dtype_name for slot in self.slots)
         return self._head, types, nodes
 
     def outermost_and_innermost(self) -> set[int]:
@@ -185,25 +185,25 @@ class Pattern:
 
     def value(self, atom: Atom, index: Index) -> int:
         """The number of the node for an element; what it depends on comes before it."""
-        pending: list[tuple[Atom, Index]] = [(atom, index)]
+        known, whole = self._known, self._name(atom, index)
+        pending: list[tuple[Any, Atom, Index, list[Any] | None]] = [(whole, atom, index, None)]
         while pending:
-            top, at = pending[-1]
-            if (self._name(top, at)) in self._known:
-                pending.pop()
+            name, top, at, before = pending.pop()
+            if name in known:
                 continue
-            operands = self._operands(top, at)
-            missing = [o for o in operands if self._name(*o) not in self._known]
-            if missing:
-                pending.extend(missing)
-                continue
-            pending.pop()
-            known = [self._known[self._name(*o)] for o in operands]
-            self._known[self._name(top, at)] = self._describe(top, at, known)
-        return self._known[self._name(atom, index)]
+            if before is None:
+                operands = [(self._name(*o), *o, None) for o in self._operands(top, at)]
+                before = [operand[0] for operand in operands]
+                missing = [operand for operand in operands if operand[0] not in known]
+                if missing:
+                    pending += [(name, top, at, before), *missing]
+                    continue
+            known[name] = self._describe(top, at, [known[one] for one in before])
+        return known[whole]
 
     def _name(self, atom: Atom, at: Index) -> Any:
         if isinstance(atom, Literal):
-            return atom.type.dtype.name, atom.value.tobytes()
+            return atom.type.dtype_name, atom.value.tobytes()
         return atom, key_of(at)
 
     def _operands(self, atom: Atom, at: Index) -> list[tuple[Atom, Index]]:
@@ -232,13 +232,13 @@ class Pattern:
             slot = self.frame.slots[atom]
             return self._access("read", slot, flatten(at, slot.strides), None)
         eqn = self.frame.definitions[atom]
-        dtype = eqn.output.type.dtype.name
+        dtype = eqn.output.type.dtype_name
         if eqn.op == "iota":
             count = at[eqn.attrs["axis"]]
             return self._node(("iota", dtype, self._terms(count), count.const))
         if PRIMITIVES[eqn.op].kind != "map":
             return operands[-1]
-        taken = eqn.inputs[-1].type.dtype.name
+        taken = eqn.inputs[-1].type.dtype_name
         attrs = tuple(sorted(eqn.attrs.items()))
         return self._node((eqn.op, taken, dtype, attrs, *operands))
 

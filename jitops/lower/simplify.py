@@ -40,7 +40,7 @@ def own_results(graph: Graph) -> Graph:
     for atom in graph.results:
         if not isinstance(atom, Var) or atom in seen:
             copy = Var(ArrayType(atom.type.shape, atom.type.dtype))
-            eqns.append(Eqn("cast", [atom], [copy], {"dtype": atom.type.dtype.name}))
+            eqns.append(Eqn("cast", [atom], [copy], {"dtype": atom.type.dtype_name}))
             atom = copy
         seen.add(atom)
         results.append(atom)
@@ -129,9 +129,9 @@ def merge_equal(graph: Graph) -> Graph:
         inputs = [renamed.get(a, a) if isinstance(a, Var) else a for a in eqn.inputs]
         key = (
             eqn.op,
-            tuple(a if isinstance(a, Var) else str(a) for a in inputs),
-            tuple(sorted((k, str(v)) for k, v in eqn.attrs.items())),
-            tuple(v.type for v in eqn.outputs),
+            tuple([a if type(a) is Var else str(a) for a in inputs]),
+            tuple([(k, v if type(v) is tuple else str(v)) for k, v in eqn.attrs.items()]),
+            tuple([v.type for v in eqn.outputs]),
         )
         if key in seen:
             renamed.update(zip(eqn.outputs, seen[key].outputs))

@@ -44,7 +44,7 @@ class SortKernel(Kernel):
         self.atom = x
         self.domain = x.type.shape
         self.length = self.domain[-1]
-        self.dtype = x.type.dtype.name
+        self.dtype = x.type.dtype_name
         self.positions = eqn.op == "argsort"
         self.slot = slots[eqn.output]
         self.scratch = scratch

@@ -15,6 +15,7 @@ from jitops.cache.store import Store, open_store
 from jitops.config import Config, Settings
 from jitops.errors import CompileError
 from jitops.log import Log
+from jitops.runtime.collector import Pause
 from jitops.runtime.target import TRIPLES, Target, host_target, levels_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Runtime:
         self.failures: dict[str, CompileError] = {}  # by key; kernels that cannot be had
         self._constant_parts: dict[str, str] | None = None
         self.log = Log(None)
+        self.collector_pause = Pause()
 
     @property
     def config(self) -> Config:

@@ -136,7 +136,7 @@ def _ldexp(f: Recorder, x: Any, n: Any) -> Any:
         x = f.select(low, f.mul(x, 2.0**-down), f.select(high, f.mul(x, 2.0**up), x))
         n = f.select(low, f.add(n, down), f.select(high, f.sub(n, up), n))
     n = f.maximum(f.minimum(n, bias), 1 - bias)
-    scale = f.bitcast(f.shl(f.add(n, bias), mantissa), dtype=x.type.dtype.name)
+    scale = f.bitcast(f.shl(f.add(n, bias), mantissa), dtype=x.type.dtype_name)
     return f.mul(x, scale)
 
 
@@ -150,7 +150,7 @@ def _frexp(f: Recorder, x: Any) -> tuple[Any, Any]:
     exponent = f.select(tiny, f.sub(exponent, mantissa + 2), exponent)
     word = f.or_(f.and_(word, ~(field << mantissa)), (bias - 1) << mantissa)
     plain = f.or_(f.eq(x, 0), f.invert(f.isfinite(x)))
-    fraction = f.select(plain, x, f.bitcast(word, dtype=x.type.dtype.name))
+    fraction = f.select(plain, x, f.bitcast(word, dtype=x.type.dtype_name))
     return fraction, f.cast(f.select(plain, 0, exponent), np.dtype("int32"))
 
 
