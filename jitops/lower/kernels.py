@@ -105,9 +105,13 @@ class FoldStage(Stage):
         self.fold = fold
         self.var = var
         self.atom = atom
+        self.keeps: list[tuple[Var, Slot]] = []  # elements that later stages read from memory
 
     def value(self, index: Index, scope: Scope) -> tuple[Any, ...]:
-        value = self.kernel.frame.value(self.atom, index, scope)
+        frame = self.kernel.frame
+        value = frame.value(self.atom, index, scope)
+        for var, slot in self.keeps:
+            frame.store(slot, index, frame.value(var, index, scope), scope)
         return tuple(value) if isinstance(value, Pair) else (value,)
 
     def result(self, values: tuple[Any, ...], scope: Scope) -> Value:
@@ -188,6 +192,21 @@ class RowKernel(Kernel):
         """Let later code of this row find the row's result in registers."""
         scope.known[var, "row"] = value
         self.frame.registers[var] = lambda at, reader: reader.find((var, "row"))
+
+    def keep(self, stage: FoldStage) -> None:
+        """Let later code of this row read what the stage has kept."""
+        for var, slot in stage.keeps:
+
+            def load(at: Index, reader: Scope, slot: Slot = slot) -> Value:
+                return self.frame.load(slot, at, reader)
+
+            self.frame.registers[var] = load
+
+    def begin(self) -> None:
+        """A row's code may be emitted several times: nothing is kept at its start."""
+        for stage in self.stages:
+            for var, _ in stage.keeps if isinstance(stage, FoldStage) else ():
+                self.frame.registers.pop(var, None)
 
     def offsets(self, index: Index) -> list[Affine] | None:
         """As `MapKernel.offsets`, over all stages."""

@@ -22,6 +22,7 @@ from jitops.lower.scatters import ScatterKernel
 from jitops.lower.sharing import share
 from jitops.lower.simplify import own_results, simplify
 from jitops.lower.sorting import SortKernel
+from jitops.lower.stash import stash
 from jitops.lower.steps import Branch, Step, cost, kernels
 
 
@@ -161,7 +162,10 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
         reduced = {eqn.output for eqn in group.reductions}
         frame.definitions = Without(definitions, reduced)
         needed = [v for v in group.outputs if v not in reduced or v in memory.needed]
-        return [row_kernel(frame, group.domain, group.reductions, needed, memory.slots)]
+        kernel = row_kernel(frame, group.domain, group.reductions, needed, memory.slots)
+        if group.fuses_followers():
+            stash(kernel)
+        return [kernel]
     assert isinstance(group, RootGroup)
     if group.kind == "regions":
         return _regions(group.eqn, definitions, memory)

@@ -113,10 +113,12 @@ class _Row:
 
     def emit(self, scope: Scope) -> None:
         nowhere = self.index([Affine({})] * len(self.lengths))
+        self.kernel.begin()
         for stage in self.kernel.stages:
             if isinstance(stage, FoldStage):
                 values = self.fold(stage, scope)
                 self.kernel.hold(stage.var, nowhere, stage.result(values, scope), scope)
+                self.kernel.keep(stage)
             elif isinstance(stage, StoreStage) and not stage.whole:
                 stage.element(nowhere, scope)
             elif isinstance(stage, StoreStage):

@@ -212,3 +212,27 @@ def test_the_first_extreme_of_a_line_that_is_cut_into_pieces(dtype):
     for line in lines:
         for found, wanted in zip(kernel(line), evaluate(graph, [line]), strict=True):
             assert not mismatch(found, wanted, zeros=False).any()
+
+
+@pytest.mark.parametrize("shape", [(40, 130), (3, 50), (20, 7, 3)])
+def test_costly_elements_that_two_passes_over_a_row_need(shape):
+    """They are kept where one of the results will be, which must not disturb the others."""
+    b = Builder()
+    x = b.param(shape, "float64")
+    axes = tuple(range(1, len(shape)))
+
+    def spread(row):
+        return b.emit("broadcast", row, shape=shape, axes=(0,))
+
+    costly = b.emit("div", b.emit("sqrt", x), b.emit("add", x, x))
+    top = b.emit("reduce_max", costly, axes=axes)
+    below = b.emit("sub", spread(top), costly)
+    least = b.emit("reduce_min", b.emit("div", b.emit("sqrt", below), x), axes=axes)
+    scaled = b.emit("div", costly, spread(top))
+    again = b.emit("sub", b.emit("square", costly), spread(least))
+    as_float32 = b.emit("cast", b.emit("mul", costly, x), dtype="float32")
+    graph = b.graph(scaled, as_float32, again, top, least)
+    values = np.random.default_rng(3).random(shape) + 0.5
+    found = Compiled(graph)(values)
+    for f, wanted in zip(found, evaluate(graph, [values]), strict=True):
+        np.testing.assert_array_equal(f, wanted)
