@@ -186,11 +186,16 @@ def carried(before: Tree, after: Tree, loop: str, body: Callable[..., Any]) -> l
             where=user_line(),
             way_out="Return what came in, with new values: every step carries the same tree.",
         )
+    return _joined(before, after, lambda name, a, b: _changed(f"{loop}: {name}", a, b, body))
+
+
+def _joined(one: Tree, other: Tree, error: Callable[[str, Leaf, Leaf], Exception]) -> list[Leaf]:
+    """The types of leaves that have to agree; `error` says what to raise where they do not."""
     found = []
-    for name, a, b in zip(before.names, before.leaves, after.leaves):
+    for name, a, b in zip(one.names, one.leaves, other.leaves):
         leaf = joined(a, b)
         if leaf is None:
-            raise _changed(f"{loop}: {name}", a, b, body)
+            raise error(name, a, b)
         found.append(leaf)
     return found
 
@@ -215,17 +220,15 @@ def agreed(one: Tree, other: Tree, what: str, fns: Sequence[Callable[..., Any]])
             where=user_line(),
             way_out="Both must return the same tree: there is one result, whichever runs.",
         )
-    found = []
-    for name, a, b in zip(one.names, one.leaves, other.leaves):
-        leaf = joined(a, b)
-        if leaf is None:
-            raise UnsupportedError(
-                f"{what}: {name} is {a} from {place(fns[0])} and {b} from {place(fns[1])}",
-                where=user_line(),
-                way_out="Both branches must return one shape and dtype: convert one of them.",
-            )
-        found.append(leaf)
-    return found
+
+    def error(name: str, a: Leaf, b: Leaf) -> Exception:
+        return UnsupportedError(
+            f"{what}: {name} is {a} from {place(fns[0])} and {b} from {place(fns[1])}",
+            where=user_line(),
+            way_out="Both branches must return one shape and dtype: convert one of them.",
+        )
+
+    return _joined(one, other, error)
 
 
 def place(fn: Callable[..., Any]) -> str:

@@ -114,34 +114,28 @@ def plain_value(x: Any, name: str) -> Any:
     return x.static(f"np.{name}") if type(x) is Weak else x
 
 
-def eye(
-    t: Any, N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: str = "C", **_: Any
-) -> Any:
-    rows = N.__index__()
-    columns = rows if M is None else M.__index__()
-    offset, wanted, shape = k.__index__(), np.dtype(dtype), (rows, columns)
+def _diagonals(relation: str, numpys: Callable[..., Any]) -> Callable[..., Any]:
+    """`np.eye` or `np.tri`: where ``column - row`` is, or is at most, `k`."""
 
-    def recipe() -> Any:
-        hit = t.emit("eq", t.progression(offset, 1, shape, 0), t.progression(0, 1, shape, 1))
-        return t.cast(hit, wanted)
+    def run(
+        t: Any, N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: str = "C", **_: Any
+    ) -> Any:
+        rows = N.__index__()
+        columns = rows if M is None else M.__index__()
+        offset, wanted, shape = k.__index__(), np.dtype(dtype), (rows, columns)
 
-    if rows * columns > KNOWN_LIMIT:
-        return t.wrap(recipe())
-    return t.lazy(np.eye(rows, columns, offset, dtype=wanted), recipe)
+        def recipe() -> Any:
+            row, column = t.progression(offset, 1, shape, 0), t.progression(0, 1, shape, 1)
+            return t.cast(t.emit(relation, row, column), wanted)
+
+        if rows * columns > KNOWN_LIMIT:
+            return t.wrap(recipe())
+        return t.lazy(numpys(rows, columns, offset, dtype=wanted), recipe)
+
+    return run
 
 
-def tri(t: Any, N: Any, M: Any = None, k: Any = 0, dtype: Any = float, **_: Any) -> Any:
-    rows = N.__index__()
-    columns = rows if M is None else M.__index__()
-    offset, wanted, shape = k.__index__(), np.dtype(dtype), (rows, columns)
-
-    def recipe() -> Any:
-        low = t.emit("ge", t.progression(offset, 1, shape, 0), t.progression(0, 1, shape, 1))
-        return t.cast(low, wanted)
-
-    if rows * columns > KNOWN_LIMIT:
-        return t.wrap(recipe())
-    return t.lazy(np.tri(rows, columns, offset, dtype=wanted), recipe)
+eye, tri = _diagonals("eq", np.eye), _diagonals("ge", np.tri)
 
 
 def indices(t: Any, dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
