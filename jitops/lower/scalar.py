@@ -358,6 +358,8 @@ def cast(a: Expr, dtype: str) -> Expr:
 
 def bitcast(a: Expr, dtype: str) -> Expr:
     """The same bits under another dtype of the same width."""
+    if isinstance(a, tirx.IntImm) and not a.value:
+        return const(0, dtype)  # TVM takes a literal zero for a null pointer
     return a if dtype_of(a) == dtype else tirx.reinterpret(dtype, a)
 
 

@@ -178,6 +178,15 @@ def test_casts_and_bit_patterns(dtype):
         assert not bad.any(), (eqn.op, eqn.attrs, x[bad], f[bad], w[bad])
 
 
+def test_bit_patterns_of_literals():
+    b = Builder()
+    values = {"float64": (0.0, -0.0, 1.5), "int64": (0, -1), "uint64": (0, 2**63)}
+    literals = [b.literal(v, dtype) for dtype, found in values.items() for v in found]
+    graph = b.graph(*[b.emit("bitcast", v, dtype=d) for v in literals for d in values])
+    for found, wanted in zip(Compiled(graph)(), evaluate(graph, [])):
+        assert found.tobytes() == wanted.tobytes()
+
+
 def test_products_are_rounded_before_they_are_added():
     b = Builder()
     x, y, w = (b.param((1003,), "float32") for _ in range(3))

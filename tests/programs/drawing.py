@@ -1,9 +1,9 @@
 """Draw a random program: statements that NumPy accepts, and that rounding errors do not upset.
 
 Each value is computed three times: as it is, and twice with every rounded step's operands and
-results moved by a few units in the last place. What then differs is what a correct kernel may
-differ in: it gives the tolerance, and a statement whose integers, signs or infinities depend on it
-(a floor of a rounded sum, say) is left out.
+results moved by a few units in the last place, and NaN of either sign. What then differs is what a
+correct kernel may differ in: it gives the tolerance, and a statement whose integers, signs or
+infinities depend on it (a floor of a rounded sum, the sign of a NaN) is left out.
 """
 
 from __future__ import annotations
@@ -233,8 +233,18 @@ def _computed(program: Program, text: str, name: str, rounded: bool) -> Value | 
                 return None
         if value.dtype.name not in DTYPES or value.size > LARGEST:
             return None
-        found.append(_moved(value, n) if rounded and n else value)
+        value = _moved(value, n) if rounded and n else value
+        found.append(_signed(value, n) if n else value)
     return found[0], found[1], found[2]
+
+
+def _signed(x: Any, which: int) -> Any:
+    """NaN with one sign here and the other there: which one an operation gives is not said."""
+    if x.dtype.kind != "f" or not np.isnan(x).any():
+        return x
+    nan = np.copysign(np.asarray(np.nan, x.dtype), 1 if which == 1 else -1)
+    signed = np.where(np.isnan(x), nan, x)
+    return signed if isinstance(x, np.ndarray) else signed[()]
 
 
 def _moved(x: Any, which: int) -> Any:
