@@ -19,14 +19,14 @@ PURE = "arc_distance atax azimint_hist bicg compute covariance2 gesummv k3mm mlp
 WRITING = "doitgen gemm gemver hdiff k2mm mvt"
 STEPPING = (
     "adi cavity_flow conv2d_bias correlation covariance deriche fdtd_2d floyd_warshall heat_3d"
-    " jacobi_1d jacobi_2d lenet mandelbrot1 nbody resnet stockham_fft vadv"
+    " gramschmidt jacobi_1d jacobi_2d lenet mandelbrot1 nbody resnet stockham_fft syrk vadv"
 )
 ARRAY_PROGRAMS = frozenset(f"{PURE} {WRITING} {STEPPING}".split())
 
 # Loops over single elements or many masks, each of which would become a kernel of its own: they
 # trace, and take minutes to compile.
-SCALAR = "cholesky durbin go_fast gramschmidt lu ludcmp scattering_self_energies seidel_2d symm"
-UNROLLED = frozenset(f"{SCALAR} azimint_naive syr2k syrk trisolv trmm".split())
+SCALAR = "cholesky durbin go_fast lu ludcmp scattering_self_energies seidel_2d symm"
+UNROLLED = frozenset(f"{SCALAR} azimint_naive syr2k trisolv trmm".split())
 
 LOCATION = re.compile(r"\w+_numpy\.py:\d+")
 

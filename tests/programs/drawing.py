@@ -124,8 +124,8 @@ def _step(program: Program, rng: random.Random) -> None:
 KINDS = {"x": "biufc", "n": "biuf", "f": "f", "i": "iu", "b": "b", "c": "c", "d": "biufc",
          "v": "biufc", "m": "biufc", "q": "biufc"}  # fmt: skip
 RANKS = {"d": (1, 9), "v": (1, 1), "m": (2, 2), "q": (2, 2)}
-# How a value of the kind is made where there is none.
-MADE = {"b": "({x} > 0)", "i": "({x} > 0).astype('int32')", "f": "np.arctan({n})",
+# How a value of the kind is made where there is none: exactly, whatever the statement is.
+MADE = {"b": "({x} > 0)", "i": "({x} > 0).astype('int32')", "f": "np.sqrt(np.abs({n}))",
         "c": "({n} + 1j)", "v": "np.ravel({x})", "m": "np.atleast_2d({x})",
         "d": "np.atleast_1d({x})", "q": "np.resize({x}, (3, 3))", "n": "np.real({x})"}  # fmt: skip
 
