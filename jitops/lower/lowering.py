@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jitops.graph.dynamic import variables
-from jitops.graph.graph import Atom, Eqn, Graph, Var, with_sizes
+from jitops.graph.graph import Eqn, Graph, Var, with_sizes
 from jitops.graph.sizes import Extent, Size, affine, symbols_in
 from jitops.graph.types import Shape
 from jitops.lower.checks import with_checks
@@ -19,7 +19,7 @@ from jitops.lower.memory import Memory, Piece, place
 from jitops.lower.region import Region, copy
 from jitops.lower.scans import ScanKernel
 from jitops.lower.scatters import ScatterKernel
-from jitops.lower.sharing import share
+from jitops.lower.sharing import share, together
 from jitops.lower.simplify import own_results, simplify
 from jitops.lower.sorting import SortKernel
 from jitops.lower.stash import stash
@@ -201,27 +201,31 @@ def _contraction(
 
 
 def _regions(eqn: Eqn, definitions: Mapping[Var, Eqn], memory: Memory) -> list[Kernel]:
-    """One map kernel per region of the result, the base or the filling first."""
+    """Map kernels for the regions of the result, the base or the filling first."""
     var, slot = eqn.output, memory.slots[eqn.output]
-    pieces: list[tuple[Atom, Shape, Shape | None, Shape | None]] = []
+    pieces: list[tuple[Shape, list[Store]]] = []
     rank = var.type.ndim
     if eqn.op == "update":
         if var not in memory.in_place:
-            pieces.append((eqn.inputs[0], var.type.shape, None, None))
+            pieces.append((var.type.shape, [Store(slot, eqn.inputs[0])]))
         new = eqn.inputs[1]
-        pieces.append((new, new.type.shape, eqn.attrs["start"], eqn.attrs["step"]))
+        store = Store(slot, new, eqn.attrs["start"], eqn.attrs["step"])
+        pieces.append((new.type.shape, [store]))
     elif eqn.op == "pad":
         x, value = eqn.inputs
-        pieces.extend((value, *box) for box in _margins(x.type.shape, eqn, var.type.shape))
-        pieces.append((x, x.type.shape, eqn.attrs["low"], (1,) * rank))
+        boxes = _margins(x.type.shape, eqn, var.type.shape)
+        pieces.extend((shape, [Store(slot, value, *place)]) for shape, *place in boxes)
+        pieces.append((x.type.shape, [Store(slot, x, eqn.attrs["low"], (1,) * rank)]))
     else:
         start = [0] * rank
-        for part in eqn.inputs:
-            pieces.append((part, part.type.shape, tuple(start), (1,) * rank))
-            start[eqn.attrs["axis"]] += part.type.shape[eqn.attrs["axis"]]
+        for parts in together(eqn.inputs, definitions, memory.slots):
+            pieces.append((parts[0].type.shape, []))
+            for part in parts:
+                pieces[-1][1].append(Store(slot, part, start))
+                start[eqn.attrs["axis"]] += part.type.shape[eqn.attrs["axis"]]
     return [
-        MapKernel(_frame(definitions, memory, [var]), shape, [Store(slot, atom, first, step)])
-        for atom, shape, first, step in pieces
+        MapKernel(_frame(definitions, memory, [var]), shape, stores)
+        for shape, stores in pieces
         if 0 not in shape
     ]
 

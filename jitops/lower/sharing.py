@@ -1,4 +1,6 @@
-"""Find kernels that are the same but for where they read and write: one function serves them all.
+"""Find work that is the same: kernels alike, and parts of an array computed from the same values.
+
+Kernels that are the same but for where they read and write are one function.
 
 A Python loop over steps of an array program leaves one kernel for each statement and step. Steps
 differ in the arrays they touch, or in an offset into them (``y[:, j] = y[:, j - 1] * a``), which
@@ -7,7 +9,7 @@ the entry can pass as pointers; only one step is then scheduled and compiled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -261,3 +263,38 @@ class Pattern:
         if number == len(self._nodes):
             self._nodes.append(node)
         return number
+
+
+def together(
+    parts: Sequence[Atom], definitions: Mapping[Var, Eqn], stored: Container[Var]
+) -> list[list[Atom]]:
+    """Neighbouring parts of one shape that share computed values, side by side; all in order.
+
+    One kernel then computes what they share once (the results of a small Fourier transform).
+    """
+    found: list[list[Atom]] = []
+    values: set[Var] = set()
+    for part in parts:
+        own = computed(part, definitions, stored)
+        if found and found[-1][0].type.shape == part.type.shape and not values.isdisjoint(own):
+            found[-1].append(part)
+            values |= own
+        else:
+            found.append([part])
+            values = own
+    return found
+
+
+def computed(atom: Atom, definitions: Mapping[Var, Eqn], stored: Container[Var]) -> set[Var]:
+    """The results of map equations that an element of ``atom`` is computed from, if not stored."""
+    pending, seen, found = [atom], set(), set()
+    while pending:
+        var = pending.pop()
+        if not isinstance(var, Var) or var in seen or var in stored or var not in definitions:
+            continue
+        seen.add(var)
+        eqn = definitions[var]
+        if PRIMITIVES[eqn.op].kind == "map":
+            found.add(var)
+        pending.extend(eqn.inputs)
+    return found
