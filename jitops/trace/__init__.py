@@ -100,7 +100,8 @@ def host_steps_refused(op: str, hosts: Sequence[HostCall]) -> UnsupportedError:
     """The error for an op with host steps under strict."""
     first, *more = hosts
     return UnsupportedError(
-        f"{first.function} has no native code, and op {op!r} is strict",
+        f"{first.function} has no native code{first.limit and ' ' + first.limit},"
+        f" and op {op!r} is strict",
         where=first.where,
         found="; ".join(map(str, more)) and f"also {'; '.join(map(str, more))}",
         way_out="Compute it outside the op and pass the result, or allow it with strict=False:"

@@ -72,9 +72,11 @@ ROOMS = {
     "hosted": """
         linalg.inv linalg.pinv linalg.solve linalg.lstsq linalg.det linalg.slogdet linalg.cond
         linalg.matrix_rank linalg.cholesky linalg.qr linalg.svd linalg.svdvals linalg.eig
-        linalg.eigvals linalg.eigh linalg.eigvalsh polyfit fft.fft fft.ifft fft.rfft fft.irfft
-        fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2 fft.irfft2 fft.fftn fft.ifftn fft.rfftn
-        fft.irfftn
+        linalg.eigvals linalg.eigh linalg.eigvalsh polyfit
+    """,
+    "fourier": """
+        fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2
+        fft.irfft2 fft.fftn fft.ifftn fft.rfftn fft.irfftn
     """,
     "conversions": """
         packbits unpackbits astype einsum_path poly

@@ -77,6 +77,7 @@ class Recording:
     """
 
     draws = False
+    limit = ""  # for what of the function's calls there is no native code
 
     def __init__(self, t: Any, name: str, hosted: Hosted) -> None:
         self.t = t
@@ -88,13 +89,7 @@ class Recording:
         self.types: list[ArrayType] = []
 
     def run(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        if self.t.scope is not None:
-            raise unsupported(
-                f"np.{self.name} has no native code and cannot run in the body of control flow",
-                "Compute it before the loop or branch, or use a Python loop in the op.",
-            )
-        if self.t.sizes:
-            raise NotDynamic(f"np.{self.name} ({user_line()}) runs in NumPy on fixed sizes")
+        self.allowed()
         out = kwargs.pop("out", None)
         names = [*self.hosted.names, *[""] * len(args)]
         given = list(zip(names, args))
@@ -111,7 +106,7 @@ class Recording:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NumPy says about the real arrays what it has to say
             model = self._called(call, self.small)
-        result = self._recorded(call, shapes, model)
+        result = self.recorded(call, shapes, model)
         return result if out is None else finish(self.t, result.read(), out)
 
     def _shapes(self, call: Call) -> Sequence[Shape | None]:
@@ -181,7 +176,18 @@ class Recording:
             return numpys
         return misfit(f"np.{self.name} does not take these arguments: {error}")
 
-    def _recorded(self, call: Call, shapes: Sequence[Shape | None], model: Any) -> Any:
+    def allowed(self) -> None:
+        """Raise where no host step can stand."""
+        if self.t.scope is not None:
+            raise unsupported(
+                f"np.{self.name} has no native code and cannot run in the body of control flow",
+                "Compute it before the loop or branch, or use a Python loop in the op.",
+            )
+        if self.t.sizes:
+            raise NotDynamic(f"np.{self.name} ({user_line()}) runs in NumPy on fixed sizes")
+
+    def recorded(self, call: Call, shapes: Sequence[Shape | None], model: Any) -> Any:
+        """The results of the step, as what they are in the model."""
         parts = list(model) if isinstance(model, (tuple, list)) else [model]
         results = tuple(
             None if shape is None else (self._dtype(part), tuple(shape))
@@ -189,8 +195,11 @@ class Recording:
         )
         text = call_text(Call([*self.first, *call.args], call.kwargs))
         variables = iter(
-            self.t.host(self.name, text, self.atoms, results, user_line(), draws=self.draws)
-        )
+            self.t.host(
+                self.name, text, self.atoms, results, user_line(), draws=self.draws,
+                limit=self.limit,
+            )
+        )  # fmt: skip
         found = [
             Unknown(f"result {n} of np.{self.name}")
             if r is None
@@ -349,65 +358,8 @@ def _polyfit(
     return [(deg.__index__() + 1, *y.shape[1:])]
 
 
-# --- Fourier transforms ---------------------------------------------------------------------------
-
-
-def _line(length: Callable[[int, bool], int]) -> Rule:
-    """A transform along one axis; length: of the result, from n and whether n was given."""
-
-    def rule(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> list[Shape | None]:
-        shape = list(a.shape)
-        points = shape[axis] if n is None else n.__index__()
-        shape[axis] = length(points, n is not None)
-        if points < 1 or shape[axis] < 1:
-            raise ValueError("no points")
-        return [tuple(shape)]
-
-    return rule
-
-
-def _same(points: int, given: bool) -> int:
-    return points
-
-
-def _half(points: int, given: bool) -> int:
-    return points // 2 + 1
-
-
-def _whole(points: int, given: bool) -> int:
-    return points if given else 2 * (points - 1)
-
-
-def _grid(length: Callable[[int, bool], int], default_axes: Any = None) -> Rule:
-    """A transform along several axes; length: of the last one, as in `_line`."""
-
-    def rule(
-        a: Any, s: Any = None, axes: Any = default_axes, norm: Any = None
-    ) -> list[Shape | None]:
-        shape = list(a.shape)
-        if axes is None:
-            axes = range(-len(shape if s is None else s), 0)
-        given = [-1] * len(axes) if s is None else [-1 if n is None else n for n in s]
-        if len(given) != len(axes) or not len(axes):
-            raise ValueError("s and axes do not fit")
-        for n, axis in zip(given[:-1], list(axes)[:-1]):
-            shape[axis] = shape[axis] if n == -1 else n
-        # A size of -1 is that of the input: it counts as given.
-        last, n = axes[-1], a.shape[axes[-1]] if given[-1] == -1 else given[-1]
-        shape[last] = length(n, s is not None)
-        if min(shape) < 1:
-            raise ValueError("no points")
-        return [tuple(shape)]
-
-    return rule
-
-
 def _matrices(type_: ArrayType) -> Shape:
     return (1,) * type_.ndim
-
-
-def _lines(type_: ArrayType) -> Shape:
-    return (2,) * type_.ndim
 
 
 TABLE_OF_HOSTED: dict[str, Hosted] = {
@@ -428,18 +380,6 @@ TABLE_OF_HOSTED: dict[str, Hosted] = {
     "linalg.eigh": Hosted(_eigh, "a", _matrices),
     "linalg.eigvalsh": Hosted(_eigvalsh, "a", _matrices),
     "polyfit": Hosted(_polyfit, "x y w rcond", lambda type_: (4,) * type_.ndim),
-    **{
-        f"fft.{name}": Hosted(_line(length), "a", _lines, "n")
-        for name, length in (
-            ("fft", _same), ("ifft", _same), ("rfft", _half), ("ihfft", _half),
-            ("irfft", _whole), ("hfft", _whole),
-        )
-    },
-    **{
-        f"fft.{name}{suffix}": Hosted(_grid(length, axes), "a", _lines, "s")
-        for name, length in (("fft", _same), ("ifft", _same), ("rfft", _half), ("irfft", _whole))
-        for suffix, axes in (("2", (-2, -1)), ("n", None))
-    },
 }  # fmt: skip
 
 TABLE: dict[str, Callable[..., Any]] = {

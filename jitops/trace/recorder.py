@@ -32,13 +32,17 @@ def is_generator(x: Any) -> bool:
 
 
 class HostCall:
-    """A host step and the user's line that asks for it."""
+    """A host step, the user's line that asks for it, and for what of its calls there is no kernel.
 
-    __slots__ = ("eqn", "where")
+    limit: "for more than 10 values", or nothing where no call of the function has native code.
+    """
 
-    def __init__(self, eqn: Eqn, where: str) -> None:
+    __slots__ = ("eqn", "limit", "where")
+
+    def __init__(self, eqn: Eqn, where: str, limit: str = "") -> None:
         self.eqn = eqn
         self.where = where
+        self.limit = limit
 
     @property
     def function(self) -> str:
@@ -47,8 +51,9 @@ class HostCall:
 
     def __str__(self) -> str:
         verb, atoms = ("on", self.eqn.inputs) if self.eqn.inputs else ("gives", self.eqn.outputs)
-        where = f", {self.where}" if self.where else ""
-        return f"{self.function} {verb} {', '.join(str(a.type) for a in atoms)}{where}"
+        notes = [f", {self.where}"] if self.where else []
+        notes += [f" (no native code {self.limit})"] if self.limit else []
+        return f"{self.function} {verb} {', '.join(str(a.type) for a in atoms)}{''.join(notes)}"
 
     __repr__ = __str__
 
@@ -94,12 +99,12 @@ class Recorder:
 
     def host(
         self, function: str, call: str, inputs: Sequence[Atom], results: Any, where: str,
-        *, draws: bool = False,
+        *, draws: bool = False, limit: str = "",
     ) -> tuple[Var, ...]:  # fmt: skip
         """Append a step that runs in NumPy; see `jitops.host` and the primitive ``host``.
 
-        where: the user's line, which is for people and not part of the graph. draws: random
-        numbers, other ones at each call.
+        where: the user's line, and limit: why there is no native code; both are for people and not
+        part of the graph. draws: random numbers, other ones at each call.
         """
         draw = {"draw": len(self.hosts)} if draws else {}
         key = (function, call, *draw.values(), *map(identity, inputs))
@@ -109,7 +114,7 @@ class Recorder:
             types = PRIMITIVES["host"].rule(*[x.type for x in inputs], **attrs)
             eqn = Eqn("host", inputs, [Var(type_) for type_ in types], attrs)
             self.eqns.append(eqn)
-            self.hosts.append(HostCall(eqn, where))
+            self.hosts.append(HostCall(eqn, where, limit))
             found = self.numbered[key] = eqn.outputs
         return found
 

@@ -60,7 +60,7 @@ class Trace(Recorder):
         self.sizes: dict[int, OpenSize] = {}  # by the size in this call
         self.params: list[Param] = []
         self.leaves: list[Tracer | Weak | None] = []  # of the first parameters
-        self.captured: dict[int, tuple[Any, Tracer]] = {}
+        self.captured: dict[Any, tuple[Any, Tracer]] = {}  # by identity, or by what it was made for
         self.globals_named: dict[int, str] = {}
         self.rebound: dict[int, Any] = {}
         self.objects: list[Any] = []  # random generators drawn from, or the leaves that they are
@@ -150,6 +150,15 @@ class Trace(Recorder):
         out = Tracer(self, type_, cell)
         self.captured[id(array)] = (array, out)
         return out
+
+    def made(self, key: Any, make: Callable[[], Any]) -> Atom:
+        """The atom of an array that a rule needs and makes, once for each key."""
+        found = self.captured.get(key)
+        if found is None:
+            array = make()
+            array.flags.writeable = False
+            found = self.captured[key] = array, self.capture(array, "constant")
+        return found[1].read()
 
     def stand_in(self, x: Any) -> Any:
         """What the function sees for an object that is not an array: random generators record."""

@@ -120,42 +120,9 @@ def linear_algebra(dtype: str) -> list[Case]:
     return cases
 
 
-def fourier(dtype: str) -> list[Case]:
-    fft: Any = np.fft
-    lines, grid = matrices(dtype, 3, 8), matrices(dtype, 2, 5, 6)
-    names = ["fft", "ifft", "irfft", "hfft"]
-    many = ["fft2", "fftn", "ifftn", "irfft2", "irfftn"]
-    if np.dtype(dtype).kind != "c":
-        names += ["rfft", "ihfft"]
-        many += ["rfft2", "rfftn"]
-    cases: list[Case] = []
-    for name in names:
-        fn = getattr(fft, name)
-        cases += [
-            (name, fn, (lines,)),
-            (f"{name} n=5", lambda x, fn=fn: fn(x, 5), (lines,)),
-            (f"{name} n=11, axis", lambda x, fn=fn: fn(x, 11, 0, "ortho"), (lines,)),
-            (f"{name} norm", lambda x, fn=fn: fn(x, axis=1, norm="forward"), (grid,)),
-        ]
-    for name in many:
-        fn = getattr(fft, name)
-        cases += [
-            (name, fn, (grid,)),
-            (f"{name} s", lambda x, fn=fn: fn(x, (4, 7), (0, 2)), (grid,)),
-            (f"{name} -1", lambda x, fn=fn: fn(x, s=(-1, 5), axes=(1, 0), norm="ortho"), (grid,)),
-            (f"{name} axes", lambda x, fn=fn: fn(x, axes=(2, 0)), (grid,)),
-        ]
-    return cases
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_linear_algebra_gives_numpys_results(dtype: str) -> None:
     compare(linear_algebra(dtype))
-
-
-@pytest.mark.parametrize("dtype", [d for d in DTYPES if d != "bool"])
-def test_fourier_transforms_give_numpys_results(dtype: str) -> None:
-    compare(fourier(dtype))
 
 
 def test_steps_read_views_numbers_and_what_kernels_computed() -> None:

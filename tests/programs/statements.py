@@ -172,6 +172,13 @@ np.add({x}, {y}, dtype='complex128') | {m} @ {m}.T | {f}.mean(axis={a}) | {f}.st
 {x}.dot({z}.T) | {o} = np.copy({f}); {o} *= {r}
 {o} = np.copy({f}); {o}[...] = np.sqrt(np.abs({f})) | np.exp(-np.square({f})) / {p}
 1 / (1 + np.exp(-{f})) | {f} - np.max({f}, axis={a}, keepdims=True) | np.tanh({f}) * {z} + {r}
+np.fft.fft(np.isfinite({d}), axis={a}).real + 99 | np.fft.ifft(np.isfinite({v}), 6).imag + 9
+np.fft.rfft(np.isfinite({v})).real + 99 | np.fft.irfft(np.isfinite({v}), 5) + 9
+np.fft.hfft(np.isfinite({d}), 4, {a}) + 99 | np.fft.ihfft(np.isfinite({v})).imag + 9
+np.fft.fft2(np.isfinite({m})).imag + 99 | np.fft.ifft2(np.isfinite({m}), (2, 6)).real + 9
+np.fft.rfft2(np.isfinite({m})).real + 99 | np.fft.irfft2(np.isfinite({m}), (3, 4)) + 9
+np.fft.fftn(np.isfinite({d})).real + 99 | np.fft.ifftn(np.isfinite({d}), norm='ortho').imag + 9
+np.fft.rfftn(np.isfinite({d})).imag + 99 | np.fft.irfftn(np.isfinite({m}), (2, 3)) + 9
 np.log1p(np.abs({x})) | np.polynomial.polynomial.polyval({x}, {v})
 np.polynomial.chebyshev.chebval({x}, {v}[:4])
 """
