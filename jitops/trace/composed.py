@@ -270,12 +270,20 @@ def compress(t: Any, condition: Any, a: Any, axis: Any = None, out: Any = None) 
 
 
 def fill_diagonal(t: Any, a: Any, val: Any, wrap: bool = False) -> None:
-    """Write along the main diagonal of a matrix or of a hypercube."""
-    if wrap or a.ndim < 2:
-        raise unsupported("np.fill_diagonal needs two or more axes and wrap=False")
-    n = min(a.shape)
-    index = np.arange(n)
-    a[(index,) * a.ndim] = val
+    """Write along the main diagonal of a matrix or of a hypercube; wrapped: again below it."""
+    if a.ndim < 2:
+        raise ValueError("array must be at least 2-d")
+    if a.ndim > 2 and len(set(a.shape)) > 1:
+        raise ValueError("All dimensions of input must be of equal length")
+    columns = a.shape[1]
+    if wrap and a.ndim == 2:
+        places = np.unravel_index(np.arange(0, a.size, columns + 1), a.shape)
+    else:
+        places = (np.arange(min(a.shape)),) * a.ndim
+    values = t.array(val)
+    if values.ndim:  # as through a.flat: in order, from the start again where they end
+        values = np.ravel(values)[np.arange(len(places[0])) % max(values.size, 1)]
+    a[places] = values
 
 
 def nan_to_num(

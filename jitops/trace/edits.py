@@ -22,7 +22,8 @@ def _positions(t: Any, obj: Any, name: str) -> Any:
     """Indices known while tracing, as NumPy's function takes them."""
     if isinstance(obj, slice):
         return obj
-    return known_ints(t, obj, f"np.{name} needs indices that are")
+    found = known_ints(t, obj, f"np.{name} needs indices that are")
+    return found if found.size else found.astype(int)
 
 
 def delete(t: Any, arr: Any, obj: Any, axis: Any = None) -> Any:
@@ -82,14 +83,26 @@ def gradient(t: Any, f: Any, *varargs: Any, axis: Any = None, edge_order: int = 
     axes = normal_axes(x, axis) if axis is None else tuple(
         normal_axis(x.ndim, a) for a in (axis if isinstance(axis, tuple) else (axis,))
     )  # fmt: skip
-    if len(varargs) not in (0, 1, len(axes)):
+    if len(varargs) == len(axes):
+        spacings = [_distances(t, v) for v in varargs]
+    elif not varargs or (len(varargs) == 1 and np.ndim(varargs[0]) == 0):
+        spacings = [*varargs, 1.0][:1] * len(axes)
+    else:
         raise TypeError("invalid number of arguments")
-    spacings = [v if np.ndim(v) == 0 else t.array(v) for v in varargs or (1.0,)]
-    spacings *= 1 if len(varargs) > 1 else len(axes)
     if x.dtype.kind in "iu":
         x = x.astype(np.float64)
     found = [_slope(x, h, a, edge_order) for h, a in zip(spacings, axes)]
     return found[0] if len(found) == 1 else tuple(found)
+
+
+def _distances(t: Any, spacing: Any) -> Any:
+    """One number, or an array of positions, whose differences must not wrap around."""
+    if np.ndim(spacing) == 0:
+        return spacing
+    places = t.array(spacing)
+    if places.ndim > 1:
+        raise ValueError("distances must be either scalars or 1d")
+    return places.astype(np.float64) if places.dtype.kind in "iu" else places
 
 
 def _slope(x: Any, spacing: Any, axis: int, edge_order: int) -> Any:
@@ -103,7 +116,9 @@ def _slope(x: Any, spacing: Any, axis: int, edge_order: int) -> Any:
     uneven = np.ndim(spacing) > 0
     if uneven:
         if spacing.shape != (n,):
-            raise ValueError("distances must match the length of the corresponding dimension")
+            raise ValueError(
+                "when 1d, distances must match the length of the corresponding dimension"
+            )
         steps = np.diff(spacing).reshape((-1,) + (1,) * (x.ndim - 1))
         left, right = steps[:-1], steps[1:]
         low = -right / (left * (left + right))
@@ -146,32 +161,51 @@ def cov(
     t: Any, m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None,
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    """The covariance matrix; weights are not checked for negative ones."""
-    parts = [np.atleast_2d(t.array(v)) for v in (m, y) if v is not None]
-    if any(p.ndim > 2 for p in parts):
-        raise ValueError("m has more than 2 dimensions")
+    """The covariance matrix."""
+    given = [(name, t.array(v)) for name, v in (("m", m), ("y", y)) if v is not None]
+    for name, part in given:
+        if part.ndim > 2:
+            raise ValueError(f"{name} has more than 2 dimensions")
+    parts = [np.atleast_2d(part) for _, part in given]
     wanted = np.result_type(*(p.dtype for p in parts), np.float64) if dtype is None else dtype
-    turned = [p.T if not rowvar and p.shape[0] != 1 else p for p in parts]
+    turned = parts
+    if not rowvar:  # NumPy looks at m as it was given, and at y as a matrix
+        turned = [parts[0].T if given[0][1].ndim != 1 else parts[0]]
+        turned += [p.T if p.shape[0] != 1 else p for p in parts[1:]]
     if not turned[0].shape[0]:
         return np.zeros((0, 0))
     x: Any = np.concatenate([p.astype(wanted) for p in turned])
     weights: Any = None
     if fweights is not None:
-        weights = t.array(fweights).astype(float)
+        weights = _weights(t, "fweights", fweights, x.shape[1])
     if aweights is not None:
-        given = t.array(aweights).astype(float)
-        weights = given if weights is None else weights * given
+        each = _weights(t, "aweights", aweights, x.shape[1])
+        weights = each if weights is None else weights * each
     ddof = (0 if bias else 1) if ddof is None else ddof
     count = x.shape[1] if weights is None else np.sum(weights)
     if weights is None or not ddof or aweights is None:
         divisor = count - ddof
     else:
-        divisor = count - ddof * np.sum(weights * given) / count
+        divisor = count - ddof * np.sum(weights * each) / count
     average = np.average(x, axis=1, weights=weights)
     x = x - average[:, None]
     scaled = x if weights is None else x * weights
     product = np.dot(x, np.conjugate(scaled.T))
-    return np.squeeze(product * np.true_divide(1, np.maximum(divisor, 0)))
+    scale = np.true_divide(1, np.maximum(divisor, 0))
+    return np.squeeze(np.multiply(product, scale).astype(product.dtype))
+
+
+def _weights(t: Any, name: str, given: Any, samples: int) -> Any:
+    """The weights of the samples in float64; which are whole where they are frequencies."""
+    w: Any = t.array(given).astype(float)
+    if w.ndim > 1:
+        raise RuntimeError(f"cannot handle multidimensional {name}")
+    if w.shape[0] != samples:
+        raise RuntimeError(f"incompatible numbers of samples and {name}")
+    atom = w.read()
+    if name == "fweights":
+        atom = t.checked(atom, np.not_equal(w, np.around(w)).read(), "fractional fweights")
+    return t.wrap(t.checked(atom, np.less(w, 0).read(), f"negative {name}"))
 
 
 def corrcoef(

@@ -198,10 +198,7 @@ def _power_int(f: Recorder, x: Any, y: Any) -> Any:
         return result
     if y.type.dtype.kind == "u" or result.type.size == 0:
         return result
-    below = f.lt(y, 0)
-    axes = tuple(range(below.type.ndim))
-    bad = f.emit("reduce_or", below, axes=axes) if axes else below
-    return f.emit("check", result, bad, failure="negative power")
+    return f.checked(result, f.lt(y, 0), "negative power")
 
 
 def _compare(op: str) -> Rule:

@@ -49,8 +49,9 @@ def split(t: Any, ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any
 def _split_along(axis: int) -> Any:
     def run(t: Any, ary: Any, indices_or_sections: Any) -> list[Any]:
         x = t.array(ary)
-        if x.ndim < max(axis, 1) + (axis == 1 and x.ndim > 1):
-            raise ValueError(f"split along axis {axis} needs more dimensions")
+        name, least = (("vsplit", 2), ("hsplit", 1), ("dsplit", 3))[axis]
+        if x.ndim < least:
+            raise ValueError(f"{name} only works on arrays of {least} or more dimensions")
         return split(t, x, indices_or_sections, 0 if axis == 1 and x.ndim == 1 else axis)
 
     return run
@@ -77,17 +78,54 @@ def concatenate(
     if any(not p.ndim for p in parts):
         raise ValueError("zero-dimensional arrays cannot be concatenated")
     at = normal_axis(parts[0].ndim, axis)
-    shapes = {(*p.shape[:at], *p.shape[at + 1 :]) for p in parts}
-    if len(shapes) > 1 or len({p.ndim for p in parts}) > 1:
-        raise misfit(
-            "cannot concatenate " + ", ".join(str(p.type) for p in parts),
-            f"arrays that agree in all axes but {at}",
-        )
-    wanted = np.dtype(dtype) if dtype is not None else result_dtype(parts)
+    _require_alike(parts, at)
+    wanted = _joined_dtype(t, parts, out, dtype, casting)
     atoms = [t.cast(p.read(), wanted) for p in parts]
     atoms = [a for a in atoms if a.type.shape[at]] or atoms[:1]
     result = t.wrap(t.emit("concatenate", *atoms, axis=at) if len(atoms) > 1 else atoms[0])
-    return t.assign(out, result, casting) if out is not None else result
+    if out is None:
+        return result
+    if out.shape != result.shape:
+        raise misfit("Output array is the wrong shape", str(result.type.shape))
+    return t.assign(out, result)
+
+
+def _joined_dtype(t: Any, parts: list[Tracer], out: Any, dtype: Any, casting: Any) -> Any:
+    """What the parts are cast to, as the rule allows."""
+    if out is not None and dtype is not None:
+        raise TypeError(
+            "concatenate() only takes `out` or `dtype` as an argument, but both were provided."
+        )
+    if out is not None and type(out) is not Tracer:
+        t.refuse_write(out)
+    wanted: np.dtype[Any] = result_dtype(parts) if dtype is None else np.dtype(dtype)
+    wanted = wanted if out is None else out.dtype
+    for part in parts:
+        if not np.can_cast(part.dtype, wanted, casting):
+            raise TypeError(
+                f"Cannot cast array data from {part.dtype!r} to {wanted!r} according to the rule"
+                f" '{casting}'"
+            )
+    return wanted.newbyteorder("=")
+
+
+def _require_alike(parts: list[Tracer], axis: int) -> None:
+    """ShapeError, in NumPy's words, unless the arrays agree in all axes but one."""
+    first = parts[0]
+    for number, part in enumerate(parts):
+        if part.ndim != first.ndim:
+            raise misfit(
+                "all the input arrays must have same number of dimensions, but the array at index"
+                f" 0 has {first.ndim} dimension(s) and the array at index {number} has {part.ndim}"
+                " dimension(s)"
+            )
+        for n in range(first.ndim):
+            if n != axis and part.shape[n] != first.shape[n]:
+                raise misfit(
+                    "all the input array dimensions except for the concatenation axis must match"
+                    f" exactly, but along dimension {n}, the array at index 0 has size"
+                    f" {first.shape[n]} and the array at index {number} has size {part.shape[n]}"
+                )
 
 
 def stack(t: Any, arrays: Any, axis: int = 0, out: Any = None, **kwargs: Any) -> Any:
@@ -95,7 +133,8 @@ def stack(t: Any, arrays: Any, axis: int = 0, out: Any = None, **kwargs: Any) ->
     if not parts:
         raise ValueError("need at least one array to stack")
     if len({p.shape for p in parts}) > 1:
-        raise misfit("cannot stack " + ", ".join(str(p.type) for p in parts), "arrays of one shape")
+        found = ", ".join(str(p.type) for p in parts)
+        raise misfit(f"all input arrays must have the same shape, not {found}")
     at = normal_axis(parts[0].ndim + 1, axis)
     return concatenate(t, [expand_dims(t, p, at) for p in parts], at, out, **kwargs)
 

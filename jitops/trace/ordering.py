@@ -221,6 +221,8 @@ def isin(
     *, kind: Any = None,
 ) -> Any:  # fmt: skip
     """Whether each element is among others, which are sorted and searched."""
+    if kind not in (None, "sort", "table"):
+        raise ValueError(f"Invalid kind: '{kind}'. Please use None, 'sort' or 'table'.")
     x, among = t.array(element), t.array(test_elements)
     dtype = result_dtype([x, among])
     x = x.astype(dtype)

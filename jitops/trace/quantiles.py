@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from jitops.failures import error
 from jitops.trace.ordering import along
-from jitops.trace.raising import unsupported
 from jitops.trace.reductions import finish, kept_shape, normal_axes
 from jitops.trace.statistics import _flag
 from jitops.trace.tracer import Tracer
@@ -129,8 +129,6 @@ METHODS: dict[str, tuple[Rule, Rule | None]] = {
 
 
 def _quantiles(name: str, scale: float, ignore_nan: bool) -> Rule:
-    limits = "[0, 1]" if scale == 1 else "[0, 100]"
-
     def run(
         t: Any, a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
         method: str = "linear", keepdims: Any = False, *, weights: Any = None,
@@ -145,7 +143,10 @@ def _quantiles(name: str, scale: float, ignore_nan: bool) -> Rule:
         at = at if scale == 1 else np.true_divide(at, scale)
         known = at.known()
         if known is not None and not ((known >= 0) & (known <= 1)).all():
-            raise ValueError(f"{name} must be in the range {limits}")
+            raise error(name, "")
+        if known is None:
+            within = np.logical_and(np.greater_equal(at, 0), np.less_equal(at, 1))
+            at = t.wrap(t.checked(at.read(), np.logical_not(within).read(), name), scalar=at.scalar)
         if at.ndim > 2:
             raise ValueError("q must be a scalar or 1d")
         if method not in METHODS:
@@ -218,11 +219,6 @@ def _weighted(
     """The element at which the weights, summed in order, reach the quantile."""
     if method != "inverted_cdf":
         raise ValueError(f"Only method 'inverted_cdf' supports weights. Got: {method}.")
-    if ignore_nan:
-        raise unsupported(
-            "weighted quantiles that ignore NaN are not supported in a traced function",
-            "Use np.quantile with weights of 0 in place of the NaN.",
-        )
     w: Any = t.array(weights)
     x = lines.x
     if w.shape != x.shape:
@@ -237,15 +233,23 @@ def _weighted(
         w = w.reshape([x.shape[n] if n in given else 1 for n in range(x.ndim)])
         w = np.broadcast_to(w, x.shape)
     line = lines.of(x)
+    floats = line.dtype.kind in "fV"
+    if ignore_nan and floats:
+        w = np.where(np.isnan(x), 0, w)
     order = np.argsort(line, axis=-1)
     line, w = _along(t, line, order), _along(t, lines.of(w), order)
     reached = np.cumsum(w, axis=-1, dtype=np.float64)
-    reached = reached / reached[..., -1:]
+    reached = t.array(reached / reached[..., -1:])
+    useless = np.logical_not(np.isfinite(reached[..., -1:]))
+    if ignore_nan and floats:  # where nothing is left, the answer is NaN
+        useless = np.logical_and(useless, np.logical_not(np.isnan(line[..., :1])))
+    atom = t.checked(reached.read(), np.less(w, 0).read(), "negative weights")
+    reached = t.wrap(t.checked(atom, t.array(useless).read(), "useless weights"))
     reached = reached.astype(q.dtype) if q.dtype.kind == "f" else reached
     reached = np.where(reached == 0, -1.0, reached)
     before = np.sum(reached[..., None] < q, axis=-2)
     result = _taken(t, line, np.minimum(before, lines.length - 1))
-    if line.dtype.kind in "fV":
+    if floats and not ignore_nan:
         result = np.where(np.isnan(line[..., -1:]), line[..., -1:], result)
     return result
 
@@ -253,8 +257,8 @@ def _weighted(
 TABLE: dict[str, Rule] = {
     "median": median,
     "nanmedian": nanmedian,
-    "quantile": _quantiles("Quantiles", 1, False),
-    "nanquantile": _quantiles("Quantiles", 1, True),
-    "percentile": _quantiles("Percentiles", 100, False),
-    "nanpercentile": _quantiles("Percentiles", 100, True),
+    "quantile": _quantiles("quantile", 1, False),
+    "nanquantile": _quantiles("quantile", 1, True),
+    "percentile": _quantiles("percentile", 100, False),
+    "nanpercentile": _quantiles("percentile", 100, True),
 }

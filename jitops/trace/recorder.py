@@ -97,6 +97,15 @@ class Recorder:
         self.numbered[key] = out
         return out
 
+    def checked(self, x: Any, bad: Any, failure: str) -> Any:
+        """The value; a call raises this failure of `jitops.failures` where any of ``bad`` holds."""
+        axes = tuple(range(bad.type.ndim))
+        if not bad.type.size or (type(bad) is Literal and not bad.value):
+            return x
+        return self.emit(
+            "check", x, self.emit("reduce_or", bad, axes=axes) if axes else bad, failure=failure
+        )
+
     def host(
         self, function: str, call: str, inputs: Sequence[Atom], results: Any, where: str,
         *, draws: bool = False, limit: str = "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from operator import index as index_of
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,9 @@ def bincount(t: Any, x: Any, /, weights: Any = None, minlength: Any = 0) -> Any:
         raise TypeError(
             f"Cannot cast array data from {index.dtype!r} to {INT64!r} according to the rule 'safe'"
         )
-    length = minlength.__index__()
+    length = index_of(minlength)
+    if length < 0:
+        raise ValueError("'minlength' must not be negative")
     if not length:
         raise unsupported(
             "np.bincount without minlength gives a shape that depends on values",
@@ -231,7 +234,9 @@ def ravel_multi_index(
     shape = tuple(n.__index__() for n in (dims if isinstance(dims, (tuple, list)) else (dims,)))
     indices = [t.array(i) for i in multi_index]
     if len(indices) != len(shape):
-        raise ValueError("parameter multi_index must be a sequence of length {len(shape)}")
+        raise ValueError(f"parameter multi_index must be a sequence of length {len(shape)}")
+    if 0 in shape and any(i.size for i in indices):
+        raise ValueError("cannot unravel if shape has zero entries (is empty).")
     modes = mode if isinstance(mode, tuple) else (mode,) * len(shape)
     made = []
     for index, extent, how in zip(indices, shape, modes):

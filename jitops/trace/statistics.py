@@ -80,7 +80,7 @@ def var(
     ddof = _degrees(ddof, correction)
     inner, result = mean_dtype(x, dtype)
     axes = normal_axes(x, axis)
-    if dtype is None and x.dtype.itemsize == 2 and inner.kind == "f":
+    if dtype is None and x.dtype.itemsize == 2 and x.dtype.kind in "fV":
         inner = x.dtype  # each step is rounded, and may overflow
     values = x.astype(inner)
     if mean is NoValue:
@@ -229,10 +229,18 @@ def _nan_extreme(ufunc: Any) -> Callable[..., Any]:
 
 
 def _nan_position(name: str, ignore: Any, worst: float) -> Callable[..., Any]:
-    def run(t: Any, a: Any, *args: Any, **kwargs: Any) -> Any:
-        x = t.array(a)
-        numbers = ignore(x, x.dtype.type(worst)) if x.dtype.kind in "fV" else x
-        return getattr(np, name)(numbers, *args, **kwargs)
+    def run(
+        t: Any, a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NoValue
+    ) -> Any:
+        x, nan = _missing(t, a)
+        keep = _flag(keepdims)
+        if nan is None:
+            return getattr(np, name)(x, axis=axis, out=out, keepdims=keep)
+        number = x.dtype.type(worst)
+        numbers = np.where(nan, number, x) if x.dtype.kind == "c" else ignore(x, number)
+        found = t.array(getattr(np, name)(numbers, axis=axis, keepdims=keep))
+        nothing = t.array(np.all(nan, axis=axis))
+        return finish(t, t.checked(found.read(), nothing.read(), "all NaN"), out)
 
     return run
 

@@ -104,9 +104,17 @@ def contract(function: Any, args: Any, leaves: list[Any], named: dict[str, Any])
     return REASONS.get(name, "")
 
 
+LONG = 10_000  # items of a list that is not looked into: no call has so many arguments
+
+
+def nested(x: Any) -> bool:
+    """Whether there may be arrays in this list or tuple."""
+    return type(x) in (tuple, list) and len(x) < LONG
+
+
 def leaves_of(x: Any) -> list[Any]:
     """Arrays and everything else in nested tuples, lists and dicts."""
-    if type(x) in (tuple, list):
+    if nested(x):
         return [leaf for item in x for leaf in leaves_of(item)]
     if type(x) is dict:
         return [leaf for item in x.values() for leaf in leaves_of(item)]
@@ -115,7 +123,7 @@ def leaves_of(x: Any) -> list[Any]:
 
 def filled(x: Any, numbers: dict[int, int]) -> Any:
     """The structure with numbers in the places of arrays."""
-    if type(x) in (tuple, list):
+    if nested(x):
         return type(x)(filled(item, numbers) for item in x)
     if type(x) is dict:
         return {name: filled(item, numbers) for name, item in x.items()}
@@ -151,7 +159,7 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
 
 def rebuilt(structure: Any, original: Any, values: Any) -> Any:
     """The arguments with the op's own values in the places of arrays."""
-    if type(original) in (tuple, list):
+    if nested(original):
         pairs = zip(structure, original)
         return type(original)(rebuilt(s, o, values) for s, o in pairs)
     if type(original) is dict:
@@ -207,7 +215,7 @@ def plainly(x: Any) -> Any:
     """Wrapped functions among the arguments as what they wrap."""
     if type(x) is Compiled:
         return x.function
-    if type(x) in (tuple, list):
+    if nested(x):
         return type(x)(map(plainly, x))
     if type(x) is dict:
         return {name: plainly(item) for name, item in x.items()}
