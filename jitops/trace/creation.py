@@ -223,7 +223,7 @@ def _converted(t: Any, x: Any, dtype: Any) -> Any:
         return t.wrap(x.atom if wanted is None else t.atom(x, wanted), leaves=x.leaves)
     if kind in (list, tuple) and contains_traced(x):
         return stacked(t, x, wanted)
-    if isinstance(x, np.ndarray):
+    if isinstance(x, np.ndarray) or hasattr(kind, "traced_line"):
         made = t.array(x)
         return made if wanted is None or wanted == made.dtype else made.astype(wanted)
     made = np.array(x, dtype=wanted)

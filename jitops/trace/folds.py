@@ -146,5 +146,6 @@ def at_indices(
     if not parts:
         return ufunc.reduce(line[:1], axis=0, dtype=dtype, keepdims=True)[:0]
     result: Any = np.moveaxis(np.concatenate(parts), 0, at)
-    target = out[0] if type(out) is tuple else out
-    return result if target is None else t.assign(target, result)
+    from jitops.trace.reductions import finish
+
+    return finish(t, result.read(), out)

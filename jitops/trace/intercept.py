@@ -71,7 +71,7 @@ def _maker(name: str, original: Any) -> tuple[Any, Any]:
 
 def _traced(x: Any) -> bool:
     """Whether NumPy's own Python code was given a traced value, or a list of such."""
-    if type(x) is Tracer or type(x) is Weak:
+    if type(x) is Tracer or type(x) is Weak or hasattr(type(x), "traced_line"):
         return True
     return type(x) in (list, tuple) and contains_traced(x)
 
@@ -81,10 +81,9 @@ def _of_lists(original: Any) -> Any:
 
     @functools.wraps(original, updated=())
     def run(*args: Any, **kwargs: Any) -> Any:
-        if args and type(args[0]) in (list, tuple):
-            trace = ACTIVE.get()
-            if trace is not None and contains_traced(args[0]):
-                return dispatch(trace, original, args, kwargs)
+        for x in args:
+            if type(x) in (list, tuple) and ACTIVE.get() is not None and contains_traced(x):
+                return dispatch(ACTIVE.get(), original, args, kwargs)
         return original(*args, **kwargs)
 
     vars(run)["_implementation"] = getattr(original, "_implementation", original)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ def matmul(
     y = y if b.ndim > 1 else t.reshape(y, (left, 1))
     atom = _batched(t, x, y, a, b)
     lead = _lead(a, b)
-    return finish(t, t.reshape(atom, (*lead, *rows, *columns)), out)
+    return finish(t, t.reshape(atom, (*lead, *rows, *columns)), out, exact=False)
 
 
 def _signature(dtype: Any) -> dict[str, Any]:
@@ -90,6 +91,8 @@ def generalised(
     operands = [t.array(x) for x in inputs]
     given = [(axis,)] * 2 if axis is not None else axes or ()
     places: list[Any] = [(p,) if hasattr(p, "__index__") else tuple(p) for p in given]
+    if len(places) not in (0, 2, 3):
+        raise ValueError("axes should be a list with an entry for all 3 inputs and outputs")
     operands = [
         np.moveaxis(x, p, range(-len(p), 0)) for x, p in zip(operands, places or [(), ()])
     ]
@@ -98,10 +101,11 @@ def generalised(
     loop = ufunc.resolve_dtypes((*kinds, None), casting=casting, **options)
     value = rule(t, *(x.astype(d, copy=False) for x, d in zip(operands, loop)))
     if keepdims:
-        value = np.expand_dims(value, places[0] if places else -1)
+        last: Any = places[2] if len(places) > 2 else -1
+        value = np.expand_dims(value, last if axis is None else axis)
     elif len(places) > 2 and places[2]:
         value = np.moveaxis(value, range(-len(places[2]), 0), places[2])
-    return finish(t, t.cast(value.read(), loop[2]), out)
+    return finish(t, t.cast(value.read(), loop[2]), out, exact=False)
 
 
 def dot(t: Any, a: Any, b: Any, out: Any = None) -> Any:
@@ -184,19 +188,20 @@ def vecdot(t: Any, x1: Any, x2: Any, /, out: Any = None, *, axis: int = -1, **_:
     x, y = np.moveaxis(t.array(x1), axis, -1), np.moveaxis(t.array(x2), axis, -1)
     x = np.conjugate(x) if x.dtype.kind == "c" else x
     value = matmul(t, x[..., None, :], y[..., :, None])
-    return finish(t, t.reshape(value.read(), value.shape[:-2]), out)
+    return finish(t, t.reshape(value.read(), value.shape[:-2]), out, exact=False)
 
 
 def matvec(t: Any, x1: Any, x2: Any, /, out: Any = None, **_: Any) -> Any:
     value = matmul(t, x1, t.array(x2)[..., None])
-    return finish(t, t.reshape(value.read(), value.shape[:-1]), out)
+    return finish(t, t.reshape(value.read(), value.shape[:-1]), out, exact=False)
 
 
 def vecmat(t: Any, x1: Any, x2: Any, /, out: Any = None, **_: Any) -> Any:
     x = t.array(x1)
     x = np.conjugate(x) if x.dtype.kind == "c" else x
     value = matmul(t, x[..., None, :], x2)
-    return finish(t, t.reshape(value.read(), (*value.shape[:-2], value.shape[-1])), out)
+    atom = t.reshape(value.read(), (*value.shape[:-2], value.shape[-1]))
+    return finish(t, atom, out, exact=False)
 
 
 def multi_dot(t: Any, arrays: Any, *, out: Any = None) -> Any:
@@ -233,7 +238,14 @@ def einsum(
     casting: Any = "safe", order: str = "K", **_: Any,
 ) -> Any:  # fmt: skip
     terms, result, arrays = _parsed(t, operands)
+    _require_path(optimize, len(arrays))
     wanted = np.dtype(dtype) if dtype is not None else result_dtype(arrays)
+    for number, x in enumerate(arrays):
+        if not np.can_cast(x.dtype, wanted, casting):
+            raise TypeError(
+                f"Iterator operand {number} dtype could not be cast from {x.dtype!r} to"
+                f" {wanted!r} according to the rule '{casting}'"
+            )
     sizes = _sizes(terms, arrays)
     work = [_distinct(t, t.cast(x.read(), wanted), term) for x, term in zip(arrays, terms)]
     work = [(_expand(t, atom, term, sizes), term) for atom, term in work]
@@ -245,6 +257,16 @@ def einsum(
     atom, term = _summed(t, *work[0], set(result))
     atom = t.transpose(atom, tuple(term.index(c) for c in result))
     return finish(t, atom, out)
+
+
+def _require_path(optimize: Any, count: int) -> None:
+    """A path that is given contracts all operands."""
+    if isinstance(optimize, (list, tuple)) and optimize and optimize[0] == "einsum_path":
+        left = count - sum(len(step) - 1 for step in optimize[1:])
+        if left != 1:
+            raise RuntimeError(
+                f"Invalid einsum_path is specified: {left - 1} more operands has to be contracted."
+            )
 
 
 def _parsed(t: Any, operands: Sequence[Any]) -> tuple[list[list[Any]], list[Any], list[Tracer]]:
@@ -261,16 +283,47 @@ def _parsed(t: Any, operands: Sequence[Any]) -> tuple[list[list[Any]], list[Any]
         lists = operands[1 : 2 * (len(operands) // 2) : 2]
         terms = [_labels(p, x.ndim) for p, x in zip(lists, arrays)]
         arrow, right = ("->", operands[-1]) if len(operands) % 2 else ("", "")
+    _require_labels(terms)
     dots = sorted({c for term in terms for c in term if isinstance(c, tuple)}, reverse=True)
     if arrow:
-        return terms, _labels(right, None, dots), arrays
+        result = _labels(right, None, dots)
+        _require_labels([result])
+        _require_known(result, terms)
+        return terms, result, arrays
     flat = [c for term in terms for c in term if not isinstance(c, tuple)]
     return terms, [*dots, *sorted(c for c in set(flat) if flat.count(c) == 1)], arrays
+
+
+def _require_labels(terms: list[list[Any]]) -> None:
+    for label in (c for term in terms for c in term if not isinstance(c, tuple)):
+        if isinstance(label, str):
+            if not (label.isascii() and label.isalpha()):
+                raise ValueError(
+                    f"invalid subscript '{label}' in einstein sum subscripts string, subscripts"
+                    " must be letters"
+                )
+        elif not 0 <= index(label) < 52:
+            raise ValueError("subscript is not within the valid range [0, 52)")
+
+
+def _require_known(result: list[Any], terms: list[list[Any]]) -> None:
+    """The labels of the result are of the operands, each once."""
+    for label in result:
+        if result.count(label) > 1:
+            what = f"includes output subscript '{label}' multiple times"
+            raise ValueError(f"einstein sum subscripts string {what}")
+        if not any(label in term for term in terms):
+            what = f"included output subscript '{label}' which never appeared in an input"
+            raise ValueError(f"einstein sum subscripts string {what}")
 
 
 def _labels(term: Any, ndim: int | None, dots: Any = ()) -> list[Any]:
     items = list(term.replace("...", ".")) if isinstance(term, str) else list(term)
     items = [None if c == "." or c is Ellipsis else c for c in items]
+    if items.count(None) > 1 or (isinstance(term, str) and term.replace("...", "").count(".")):
+        raise ValueError(
+            "einstein sum subscripts string contains a '.' that is not part of an ellipsis ('...')"
+        )
     if None in items:
         at = items.index(None)
         if ndim is not None:

@@ -133,6 +133,10 @@ class Flat:
     def __init__(self, x: Tracer) -> None:
         self._x = x
 
+    def traced_line(self) -> Any:
+        """The elements as an array."""
+        return np.ravel(self._x)
+
     def __len__(self) -> int:
         return self._x.size
 

@@ -11,7 +11,7 @@ import numpy as np
 from jitops.graph.graph import Literal
 from jitops.graph.ops import JOINS
 from jitops.trace import folds
-from jitops.trace.raising import unsupported
+from jitops.trace.raising import misfit, unsupported
 from jitops.trace.recorder import BOOL, FLOAT32, FLOAT64, INT64
 from jitops.trace.tracer import Tracer
 
@@ -78,6 +78,7 @@ def reduce(
     x = t.array(array)
     name = ufunc.__name__
     axes = normal_axes(x, axis)
+    target(t, out)
     if name not in FOLDS or (x.dtype.kind == "c" and FOLDS[name][2] is None):
         atom = t.array(folds.reduced(t, ufunc, x, axes, dtype, initial, where)).read()
     else:
@@ -87,12 +88,34 @@ def reduce(
     return finish(t, atom, out)
 
 
-def finish(t: Any, atom: Any, out: Any) -> Any:
-    """A fresh result, a scalar where it has no axes; or the content of ``out``."""
-    result = t.wrap(atom, scalar=not atom.type.shape)
-    if type(out) is tuple:
+def finish(t: Any, atom: Any, out: Any, *, exact: bool = True) -> Any:
+    """A fresh result, a scalar where it has no axes; or the content of ``out``.
+
+    exact: whether ``out`` has the very shape, instead of one that the result broadcasts to.
+    """
+    result = t.wrap(atom, scalar=not atom.type.shape and out is not Ellipsis)
+    out = target(t, out)
+    if out is None:
+        return result
+    if exact and out.shape != result.shape:
+        raise misfit(
+            f"the output {out.type} has the wrong shape or number of dimensions",
+            str(result.type.shape),
+        )
+    return t.assign(out, result)
+
+
+def target(t: Any, out: Any) -> Any:
+    """The array of an ``out=``, which may be in a tuple; None for none."""
+    if type(out) is tuple and len(out) == 1:
         out = out[0]
-    return result if out is None else t.assign(out, result)
+        if out is Ellipsis:
+            raise TypeError("must use `...` as `out=...` and not per-operand/in a tuple")
+    if out is None or out is Ellipsis:
+        return None
+    if type(out) is not Tracer:
+        t.refuse_write(out)
+    return out
 
 
 def _fold_dtype(ufunc: Any, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
@@ -102,9 +125,9 @@ def _fold_dtype(ufunc: Any, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
     if dtype is not None:
         wanted: np.dtype[Any] = np.dtype(dtype)
         return wanted
-    target = out[0] if type(out) is tuple else out
-    if target is not None and name in ("add", "multiply"):
-        return np.promote_types(x.dtype, target.dtype)
+    place = out[0] if type(out) is tuple else out
+    if type(place) is Tracer and name in ("add", "multiply"):
+        return np.promote_types(x.dtype, place.dtype)
     if name in ("add", "multiply"):
         return sum_dtype(x.dtype)
     return folds.fold_dtype(ufunc, x, None)  # which refuses what NumPy refuses
@@ -141,6 +164,7 @@ def _fold(
         fill = start if identity is None else identity
         mask = t.broadcast(t.cast(t.array(where).read(), BOOL), x.shape)
         atom = t.emit("select", mask, atom, t.atom(fill, accumulator))
+    source = atom
     if axes and 0 in (x.shape[a] for a in axes):
         shape = tuple(n for a, n in enumerate(x.shape) if a not in axes)
         return t.broadcast(t.atom(start, dtype), shape)
@@ -151,9 +175,21 @@ def _fold(
         atom = t.cast(t.emit("and", count, 1), BOOL)
     elif axes:
         atom = t.emit(op, atom, axes=axes)
-    if initial is not NoValue:
+    if initial is not NoValue and name == "add" and _is_minus_zero(initial):
+        zeros = t.emit("and", t.emit("eq", source, 0), t.emit("signbit", source))
+        none = t.emit("reduce_and", zeros, axes=axes) if axes else zeros
+        atom = t.emit("select", none, t.atom(initial, accumulator), atom)
+    elif initial is not NoValue:
         atom = t.emit(_joiner(name, op), atom, t.atom(initial, accumulator))
     return t.cast(atom, dtype)
+
+
+def _is_minus_zero(initial: Any) -> bool:
+    """Sums start from +0.0, which is no identity for -0.0."""
+    value = initial.known() if type(initial) is Tracer else initial
+    return isinstance(value, (float, np.floating, np.ndarray)) and bool(
+        np.all(value == 0) and np.signbit(value).all()
+    )
 
 
 def _joiner(name: str, op: str) -> str:
@@ -204,7 +240,7 @@ def accumulate(
         line = line.astype(folds.fold_dtype(ufunc, x, dtype))
         result = np.moveaxis(folds.running(ufunc, line), 0, at)
         result = t.wrap(result.read())
-    return result if out is None else t.assign(out[0] if type(out) is tuple else out, result)
+    return finish(t, result.read(), out)
 
 
 def _running_truth(t: Any, name: str, flag: Any, axis: int) -> Any:

@@ -123,9 +123,10 @@ def _join(name: str, x: Tracer, loop: Any) -> str:
             f"Use x[i] = np.{name}(...) where the indices are unique.",
         )
     if not np.can_cast(loop[2], x.dtype, "same_kind"):
-        raise TypeError(
-            f"Cannot cast ufunc {name!r} output from {loop[2]!r} to {x.dtype!r}"
-            " with casting rule 'same_kind'"
+        raise unsupported(
+            f"np.{name}.at of {loop[2]} values into {x.dtype} is not supported: NumPy converts the"
+            " element after each of them",
+            f"Use np.{name}.at on x.astype({loop[2].name!r}).",
         )
     return op
 
@@ -164,12 +165,13 @@ def _moded(index: Any, size: Any, mode: str) -> Any:
 
 def place(t: Any, arr: Any, mask: Any, vals: Any) -> None:
     """Where the mask holds, the values one after the other, from the start again as needed."""
-    flags, values = np.ravel(t.array(mask)).astype(bool), np.ravel(t.array(vals))
+    flags: Any = np.ravel(t.array(mask)).astype(bool)
+    values = np.ravel(t.array(vals))
     if flags.size != arr.size:
         raise ValueError("place: mask and data must be the same size")
     if not values.size:
-        if arr.size:
-            raise ValueError("Cannot insert from an empty array!")
+        if flags.known() is None or flags.known().any():
+            arr.write(t.checked(arr.read(), flags.read(), "nothing to insert"))
         return
     count = np.cumsum(flags) - 1
     new = values[0] if values.size == 1 else np.take(values, np.maximum(count, 0) % values.size)

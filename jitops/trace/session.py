@@ -299,6 +299,8 @@ class Trace(Recorder):
             return self.capture(x) if x.ndim else self.wrap_known(x.copy())
         if kind in (list, tuple) and contains_traced(x):
             return functions.room("joining").stacked(self, x)  # type: ignore[no-any-return]
+        if hasattr(kind, "traced_line"):
+            return x.traced_line()  # type: ignore[no-any-return]
         value = x if isinstance(x, np.generic) else np.asarray(x)
         supported(value.dtype, f"an operand of type {type(x).__name__}")
         return self.wrap_known(value)

@@ -96,7 +96,7 @@ def var(
     total = np.sum(distance, axis=axes, keepdims=_flag(keepdims), where=where)
     count = np.maximum(_count(t, x, axes, _flag(keepdims), where) - ddof, 0)
     value = np.true_divide(total, count).astype(total.dtype)
-    if result.kind == "c":
+    if result.kind == "c" and dtype is None:
         result = total.dtype
     return finish(t, t.cast(value.read(), result), out)
 
@@ -162,6 +162,13 @@ def _with_filling(name: str, value: Any) -> Callable[..., Any]:
     return run
 
 
+def _require_inexact(dtype: Any, out: Any) -> None:
+    """What may hold NaN takes the result of what does."""
+    for name, kind in (("dtype", dtype), ("out", None if out is None else out.dtype)):
+        if kind is not None and np.dtype(kind).kind not in "fcV":
+            raise TypeError(f"If a is inexact, then {name} must be inexact")
+
+
 def nanmean(
     t: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
     *, where: Any = True,
@@ -173,6 +180,7 @@ def nanmean(
         there = ~nan if there is True else np.logical_and(~nan, there)
     if nan is None:
         return mean(t, x, axis, dtype, out, keepdims, where=there)
+    _require_inexact(dtype, out)
     keep = _flag(keepdims)
     total = np.sum(x, axis=axis, dtype=dtype, keepdims=keep, where=there)
     count = np.sum(np.broadcast_to(there, x.shape), axis=axis, keepdims=keep, dtype=np.intp)
@@ -191,6 +199,7 @@ def nanvar(
     where = True if where is NoValue else where
     if nan is None:
         return var(t, x, axis, dtype, out, ddof, keepdims, where=where, mean=mean)
+    _require_inexact(dtype, out)
     there = ~nan if where is True else np.logical_and(~nan, where)
     count = np.sum(there, axis=axis, keepdims=True, dtype=np.intp)
     if mean is NoValue:

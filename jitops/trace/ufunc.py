@@ -53,7 +53,15 @@ def call(
     sig: Any = None,
 ) -> Any:
     """One element-wise call; results are scalars where NumPy's would be."""
+    if out is Ellipsis:  # arrays, not scalars
+        sig = signature or sig
+        found = call(t, ufunc, inputs, where=where, casting=casting, dtype=dtype, sig=sig)
+        several = found if type(found) is tuple else (found,)
+        arrays = tuple(t.wrap(x.read()) if x.scalar else x for x in several)
+        return arrays if type(found) is tuple else arrays[0]
     if len(inputs) > ufunc.nin:
+        if Ellipsis in [x for x in inputs[ufunc.nin :] if type(x) is not Tracer]:
+            raise TypeError("out=... is only allowed as a keyword argument.")
         out, inputs = tuple(inputs[ufunc.nin :]), inputs[: ufunc.nin]
     operands = [t.operand(x) for x in inputs]
     outs = _outputs(t, ufunc, out)
@@ -159,6 +167,8 @@ def _outputs(t: Any, ufunc: Any, out: Any) -> list[Any] | None:
     if all(o is None for o in outs):
         return None
     for o in outs:
+        if o is Ellipsis:
+            raise TypeError("must use `...` as `out=...` and not per-operand/in a tuple")
         if o is not None and type(o) is not Tracer:
             t.refuse_write(o)
     return [*outs, *[None] * (ufunc.nout - len(outs))]
@@ -169,7 +179,8 @@ def _output_shape(ufunc: Any, shape: Shape, outs: list[Any]) -> Shape:
         if o is not None:
             if not broadcasts(shape, o.shape):
                 raise misfit(
-                    f"cannot {ufunc.__name__} into {o.type}: the result has shape {shape}",
+                    f"non-broadcastable output operand with shape {o.shape} doesn't match the"
+                    f" broadcast shape {shape} of {ufunc.__name__}",
                     "an output that the operands broadcast to",
                 )
             shape = o.shape

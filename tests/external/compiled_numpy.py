@@ -74,6 +74,20 @@ def is_foreign_type(x: Any) -> bool:
     return False
 
 
+def _delete(args: Any, named: dict[str, Any]) -> bool:
+    return any(isinstance(x, numpy.ndarray) for x in (*args[1:2], named.get("obj")))
+
+
+# Calls of these functions with such arguments have a result whose shape depends on values.
+SHAPED: dict[str, Callable[[Any, Any], bool]] = {
+    "where": lambda args, named: len(args) == 1,
+    "bincount": lambda args, named: len(args) < 3 and not named.get("minlength"),
+    "delete": _delete,
+    "insert": _delete,
+    "compress": lambda args, named: isinstance(args[0], numpy.ndarray),
+    "polyfit": lambda args, named: bool(named.get("full") or named.get("cov")),
+}
+
 ABSTRACT = (
     numpy.generic, numpy.number, numpy.integer, numpy.signedinteger, numpy.unsignedinteger,
     numpy.inexact, numpy.floating, numpy.complexfloating, numpy.flexible, numpy.character,
@@ -96,7 +110,7 @@ def contract(function: Any, args: Any, leaves: list[Any], named: dict[str, Any])
     if isinstance(dtype, str) and is_foreign_type(numpy.dtype(dtype)):
         return "objects, strings, dates, long doubles, subclasses"
     name = getattr(function, "__name__", "")
-    if name == "where" and len(args) == 1:
+    if SHAPED.get(name, lambda *_: False)(args, named):
         name = "nonzero"
     lists = any(type(x) in (list, tuple) for x in args)
     if lists and isinstance(getattr(function, "__self__", function), numpy.ufunc):
@@ -130,8 +144,40 @@ def filled(x: Any, numbers: dict[int, int]) -> Any:
     return numbers[id(x)] if numeric(x) else x
 
 
+def with_labels(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The operands of an einsum with its labels, which are no array of the op's, as lists."""
+    if not args or isinstance(args[0], str):
+        return args
+    labels = [*range(1, len(args), 2), *([len(args) - 1] if len(args) % 2 else [])]
+    return tuple(
+        x.tolist() if n in labels and isinstance(x, numpy.ndarray) else x
+        for n, x in enumerate(args)
+    )
+
+
+CREATION = ("ones", "zeros", "empty", "full")
+
+
+def with_sizes(function: Any, args: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The arguments with axes and shapes that are small arrays as Python's numbers."""
+    named = {key: plain(x) if key in ("axis", "axes", "shape") else x for key, x in named.items()}
+    if args and getattr(function, "__name__", "") in CREATION:
+        args = (plain(args[0]), *args[1:])
+    return args, named
+
+
+def plain(x: Any) -> Any:
+    """Integer arrays as lists, in lists and tuples, too."""
+    if type(x) in (list, tuple):
+        return type(x)(map(plain, x))
+    return x.tolist() if isinstance(x, numpy.ndarray) else x
+
+
 def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The call, compiled: arrays are arguments of the op, everything else its constants."""
+    if getattr(function, "__name__", "") in ("einsum", "einsum_path"):
+        args = with_labels(args)
+    args, kwargs = with_sizes(function, args, kwargs)
     leaves = leaves_of((args, kwargs))
     places = {id(leaf): leaf for leaf in leaves if numeric(leaf)}  # one array given twice is one
     arrays = list(places.values())
