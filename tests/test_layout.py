@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "host": {"errors"},
     "failures": set(),
     "graph": {"errors", "failures", "host"},
-    "trace": {"errors", "graph", "host"},
+    "trace": {"errors", "failures", "graph", "host"},
     "autodiff": {"errors", "graph", "trace"},
     "lower": {"errors", "failures", "graph"},
     "schedule": {"errors", "lower"},

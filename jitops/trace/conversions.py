@@ -40,7 +40,7 @@ def packbits(t: Any, a: Any, /, axis: Any = None, bitorder: str = "big") -> Any:
     rest = -x.shape[-1] % 8
     if rest:
         bits = np.concatenate([bits, np.zeros((*x.shape[:-1], rest), BYTE)], axis=-1)
-    bits = bits.reshape((*x.shape[:-1], -1, 8)) if bits.size else bits.reshape((*x.shape, 8))
+    bits = bits.reshape((*x.shape[:-1], bits.shape[-1] // 8, 8))
     packed = np.bitwise_or.reduce(np.left_shift(bits, _shifts(bitorder)), axis=-1)
     return np.moveaxis(packed, -1, at)
 

@@ -287,6 +287,7 @@ RULES: dict[str, Rule] = {
     "isinf": _sign_test("isinf"),
     "isfinite": _sign_test("isfinite"),
     "signbit": _direct("signbit"),
+    "_ones_like": lambda f, x: f.broadcast(Literal(1, x.type.dtype), x.type.shape),
     "clip": _by_kind(c=_complex("clip"), n=_clip),
     "gcd": _direct("gcd"),
     "lcm": _lcm,
@@ -306,7 +307,7 @@ for _name, _op in FLOAT_UFUNCS.items():
 def rule_of(ufunc: Any) -> Rule | None:
     """The rule of a ufunc of NumPy or of a loaded `scipy.special`, or None."""
     name = ufunc.__name__
-    if vars(np).get(name) is ufunc or name == "clip":
+    if vars(np).get(name) is ufunc or name in ("clip", "_ones_like"):  # these have no public name
         return RULES.get(name)
     special = sys.modules.get("scipy.special")
     if special is not None and getattr(special, name, None) is ufunc:

@@ -93,7 +93,7 @@ def finish(t: Any, atom: Any, out: Any, *, exact: bool = True) -> Any:
 
     exact: whether ``out`` has the very shape, instead of one that the result broadcasts to.
     """
-    result = t.wrap(atom, scalar=not atom.type.shape and out is not Ellipsis)
+    result = t.wrap(atom, scalar=not atom.type.shape)
     out = target(t, out)
     if out is None:
         return result
@@ -111,7 +111,7 @@ def target(t: Any, out: Any) -> Any:
         out = out[0]
         if out is Ellipsis:
             raise TypeError("must use `...` as `out=...` and not per-operand/in a tuple")
-    if out is None or out is Ellipsis:
+    if out is None:
         return None
     if type(out) is not Tracer:
         t.refuse_write(out)

@@ -127,6 +127,10 @@ def average(
             if axis is None:
                 raise TypeError("Axis must be specified when shapes of a and weights differ.")
             axes = axis if isinstance(axis, tuple) else (axis,)
+            if w.shape != tuple(x.shape[ax] for ax in axes):
+                raise ValueError(
+                    "Shape of weights must be consistent with shape of a along specified axis."
+                )
             shape = [1] * x.ndim
             for i, ax in enumerate(axes):
                 shape[ax] = w.shape[i]
@@ -221,6 +225,8 @@ def nanvar(
 
 def nanstd(t: Any, a: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
     """The square root of `nanvar`."""
+    if t.array(a).dtype.kind in "fcV":
+        _require_inexact(None, out)
     return finish(t, np.sqrt(nanvar(t, a, *args, **kwargs)).read(), out)
 
 

@@ -53,15 +53,7 @@ def call(
     sig: Any = None,
 ) -> Any:
     """One element-wise call; results are scalars where NumPy's would be."""
-    if out is Ellipsis:  # arrays, not scalars
-        sig = signature or sig
-        found = call(t, ufunc, inputs, where=where, casting=casting, dtype=dtype, sig=sig)
-        several = found if type(found) is tuple else (found,)
-        arrays = tuple(t.wrap(x.read()) if x.scalar else x for x in several)
-        return arrays if type(found) is tuple else arrays[0]
     if len(inputs) > ufunc.nin:
-        if Ellipsis in [x for x in inputs[ufunc.nin :] if type(x) is not Tracer]:
-            raise TypeError("out=... is only allowed as a keyword argument.")
         out, inputs = tuple(inputs[ufunc.nin :]), inputs[: ufunc.nin]
     operands = [t.operand(x) for x in inputs]
     outs = _outputs(t, ufunc, out)
@@ -178,9 +170,10 @@ def _output_shape(ufunc: Any, shape: Shape, outs: list[Any]) -> Shape:
     for o in outs:
         if o is not None:
             if not broadcasts(shape, o.shape):
+                found, wanted = (str(n).replace(" ", "") for n in (o.shape, shape))
                 raise misfit(
-                    f"non-broadcastable output operand with shape {o.shape} doesn't match the"
-                    f" broadcast shape {shape} of {ufunc.__name__}",
+                    f"non-broadcastable output operand with shape {found} doesn't match the"
+                    f" broadcast shape {wanted}",
                     "an output that the operands broadcast to",
                 )
             shape = o.shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,28 @@ def test_a_negative_exponent_where_nothing_is_raised_is_no_error():
     for fn in (masked, masked.eager):
         np.testing.assert_array_equal(fn(*args, np.zeros(4, int)), [1, 0, 9, 0])
     assert jitop(lambda x: x**-3)(INTEGERS[:0]).shape == (0,)
+
+
+NAN = np.nan
+REFUSED_VALUES = {
+    "nanargmin": (lambda x: np.nanargmin(x, axis=1), np.array([[1, NAN], [NAN, NAN]])),
+    "quantile": (lambda x, q: np.quantile(x, q), INTEGERS, np.array([0.5, 1.5])),
+    "percentile": (lambda x, q: np.percentile(x, q), INTEGERS, np.array([NAN])),
+    "weights": (
+        lambda x, w: np.quantile(x, 0.5, weights=w, method="inverted_cdf"),
+        INTEGERS,
+        np.array([1.0, -1, 1, 1]),
+    ),
+    "fweights": (lambda x, w: np.cov(x, fweights=w), INTEGERS, np.array([1.5, 1, 1, 1])),
+    "aweights": (lambda x, w: np.cov(x, aweights=w), INTEGERS, np.array([-1.5, 1, 1, 1])),
+    "place": (lambda x, m: np.place(x, m, []), np.ones(3), np.array([False, True, False])),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_VALUES)
+def test_values_that_numpy_refuses_raise_its_error(name):
+    fn, *args = REFUSED_VALUES[name]
+    with pytest.raises((ValueError, TypeError)) as numpys:
+        fn(*args)
+    with pytest.raises(type(numpys.value), match=re.escape(str(numpys.value))):
+        jitop(fn)(*args)

@@ -8,6 +8,7 @@ strictly: a call that ends up in NumPy is an error. `CALLS` counts each kind.
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 import types
 from collections import Counter
@@ -42,6 +43,7 @@ REFUSED = {
         "nonzero flatnonzero argwhere unique unique_all unique_counts unique_inverse unique_values"
         " union1d intersect1d setdiff1d setxor1d trim_zeros polydiv roots extract"
     ),
+    "runs in NumPy as a host step": "polyfit",
     "dates": "busday_count busday_offset is_busday datetime_as_string datetime_data isnat",
     "made for Python objects": "asmatrix bmat fromiter nested_iters matrix",
 }
@@ -303,7 +305,12 @@ np = xp = Namespace(numpy)
 
 def __getattr__(name: str) -> Any:
     """``from compiled_numpy import sum``."""
-    return getattr(np, name)
+    if hasattr(np, name):
+        return getattr(np, name)
+    core = numpy._core  # its attributes, and modules that nobody has imported yet
+    return getattr(core, name) if hasattr(core, name) else importlib.import_module(
+        f"numpy._core.{name}"
+    )  # fmt: skip
 
 
 ncu = np._core.umath

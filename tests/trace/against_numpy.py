@@ -48,7 +48,8 @@ def build(tree: Any, outs: list[Any], dynamic: list[Any], inputs: list[Any]) -> 
     kind, *rest = tree
     if kind == "out":
         out = outs[rest[0]]
-        return out if rest[1] == "array" else out.item() if rest[1] == "number" else out[()]
+        forms = {"array": np.asarray, "scalar": lambda x: x[()], "number": lambda x: x.item()}
+        return forms[rest[1]](out)
     if kind in ("arg", "cap"):
         return (dynamic if kind == "arg" else inputs)[rest[0]]
     if kind == "const":

@@ -166,6 +166,24 @@ WRONG_CALLS = {
     "convolve-number": (lambda x: np.convolve(x, x, mode=3), LINE),
     "convolve-none": (lambda x: np.convolve(x, x, mode=None), LINE),
     "var": (lambda x: np.var(x, ddof=1, correction=0), LINE),
+    "concatenate-both": (lambda x: np.concatenate([x], out=x, dtype=float), LINE.copy()),
+    "concatenate-casting": (lambda x: np.concatenate([x, x], dtype=int, casting="safe"), LINE),
+    "concatenate-axes": (lambda x, y: np.concatenate([x, y]), VOLUME, LINE),
+    "concatenate-sizes": (lambda x: np.concatenate([x, x[:, :1]]), VOLUME),
+    "vsplit": (lambda x: np.vsplit(x, 2), LINE),
+    "gradient-many": (lambda x: np.gradient(x, x, x), LINE),
+    "gradient-2d": (lambda x, h: np.gradient(x, h), LINE, np.ones((5, 1))),
+    "nanmean-out": (lambda x, y: np.nanmean(x, out=y), LINE, np.zeros((), int)),
+    "cov-samples": (lambda x: np.cov(x, aweights=x[:2]), LINE),
+    "average": (lambda x, w: np.average(x, axis=(0, 1), weights=w), VOLUME, np.ones((2, 2))),
+    "fill_diagonal": (lambda x: np.fill_diagonal(x, 0), LINE.copy()),
+    "isin": (lambda x: np.isin(x, x, kind="quick"), LINE),
+    "einsum-letter": (lambda x: np.einsum("%", x), LINE),
+    "einsum-result": (lambda x: np.einsum("i->ij", x), LINE),
+    "einsum-twice": (lambda x: np.einsum("i->ii", x), LINE),
+    "einsum-casting": (lambda x: np.einsum("i,i->i", x, x, dtype=int), LINE),
+    "out-position": (lambda x: np.add(x, x, ...), LINE),
+    "out-shape": (lambda x, y: np.add(x, x, out=y), np.ones((4, 3)), np.ones((4, 1))),
     "equal.reduce": (lambda x: np.equal.reduce(x), LINE),
 }
 
@@ -174,7 +192,7 @@ WRONG_CALLS = {
 @pytest.mark.parametrize("name", WRONG_CALLS)
 def test_wrong_calls_raise_what_numpy_raises(name):
     fn, *args = WRONG_CALLS[name]
-    with pytest.raises((ValueError, TypeError)) as numpys:
+    with pytest.raises((ValueError, TypeError, RuntimeError)) as numpys:
         fn(*args)
     with pytest.raises(type(numpys.value), match=re.escape(str(numpys.value))):
         trace(fn, tuple(args), {})
