@@ -14,7 +14,7 @@ from typing import Any
 
 from jitops.trace.roots import root
 
-__all__ = ["transform"]
+__all__ = ["transform", "turned"]
 
 
 def transform(f: Any, values: Sequence[Any], sign: int) -> list[Any]:

@@ -17,7 +17,7 @@ from jitops.graph.types import ArrayType, Shape
 from jitops.host import Call
 from jitops.trace.hosted import Hosted, Recording, Rule
 from jitops.trace.roots import roots
-from jitops.trace.transforms import Line, cut
+from jitops.trace.transforms import Line, cut, taken
 
 __all__ = ["TABLE"]
 
@@ -171,11 +171,7 @@ class Axis:
 
     def _taken(self, x: Atom, start: int, step: int, size: int) -> Atom:
         """``size`` elements along the axis."""
-        place, steps = [0] * x.type.ndim, [1] * x.type.ndim
-        sizes = list(x.type.shape)
-        place[self.axis], steps[self.axis], sizes[self.axis] = start, step, size
-        options = {"start": tuple(place), "step": tuple(steps), "size": tuple(sizes)}
-        return self.t.emit("slice", x, **options)  # type: ignore[no-any-return]
+        return taken(self.t, x, self.axis, start, step, size)
 
     def _joined(self, parts: Sequence[Atom]) -> Atom:
         kept = [p for p in parts if p.type.shape[self.axis]]

@@ -10,7 +10,8 @@ and the next one finds ``x[m, r * s]``. Each step is one pass over memory that s
 each r values; between steps the real and the imaginary parts lie in blocks of their own, so that
 lanes hold one or the other. What lies behind the axis in memory is a part of ``s`` from the start.
 
-A length with a prime above `PRIME` becomes a convolution of a longer one with smaller primes
+A last factor that is a prime above `PRIME` is summed term by term; a length with a prime above
+`SUMMED`, or with two of those, becomes a convolution of a longer one with smaller primes
 (Bluestein, "A linear filtering approach to the computation of discrete Fourier transform", 1970).
 """
 
@@ -24,17 +25,20 @@ import numpy as np
 
 from jitops.graph.graph import Atom
 from jitops.trace.butterflies import transform as butterfly
+from jitops.trace.butterflies import turned
 from jitops.trace.roots import roots
 
-__all__ = ["PRIME", "Line", "radices"]
+__all__ = ["Line", "cut", "taken"]
 
-PRIME = 31
+PRIME = 31  # the largest whose transform is written out, with about its square of operations
+SUMMED = 97  # the largest that is summed term by term
 
 
 def radices(n: int) -> list[int]:
-    """The factors of the steps for a length, in order; one above `PRIME` needs a convolution.
+    """The factors of the steps for a length, in order; the last one may be above `PRIME`.
 
-    The first of them are the eights, so that the innermost loops are as long as vectors are.
+    It is a prime then, or above `SUMMED`. The first ones are the eights, so that the innermost
+    loops are as long as vectors are.
     """
     twos = (n & -n).bit_length() - 1
     found = {0: [8] * (twos // 3), 1: [8] * (twos // 3 - 1) + [4, 4], 2: [8] * (twos // 3) + [4]}
@@ -65,7 +69,7 @@ class Line:
         if self.n == 1:
             return self._scaled(x, factor)
         factors = radices(self.n)
-        if factors[-1] > PRIME:
+        if factors[-1] > SUMMED:
             return self._convolved(x, factor)
         return self._steps(x, factors, factor)
 
@@ -79,8 +83,11 @@ class Line:
         for r in factors[:-1]:
             n, s = n // r, s * r
             re, im = self._step(re, im, r, table)
-        last = butterfly(t, self._parts(re, im, factors[-1]), self.sign)
-        out = self._stacked([self._scaled(z, factor) for z in last])
+        if n > PRIME:
+            out = self._scaled(self._summed(t.complex(re, im)), factor)
+        else:
+            last = butterfly(t, self._parts(re, im, n), self.sign)
+            out = self._stacked([self._scaled(z, factor) for z in last])
         return t.reshape(out, (*self.lead, self.n, *self.tail))  # type: ignore[no-any-return]
 
     def _step(self, re: Atom, im: Atom, r: int, table: Any) -> tuple[Atom, Atom]:
@@ -95,6 +102,36 @@ class Line:
         halves = (cut(t, stacked, -2, part * r, r) for part in (0, 1))
         first, second = (t.reshape(half, (*lead, m, r * s)) for half in halves)
         return first, second
+
+    def _summed(self, x: Atom) -> Atom:
+        """The transform of ``[n, s]`` for an odd n by its definition, as `butterflies` pairs it."""
+        t, h = self.t, x.type.shape[-2] // 2
+        first = cut(t, x, -2, 0, 1)
+        low, high = cut(t, x, -2, 1, h), taken(t, x, -2, 2 * h, -1, h)
+        level = self._products(t.add(low, high), 0)
+        height = turned(t, self._products(t.sub(low, high), 1), self.sign)
+        level = t.add(t.broadcast(first, level.type.shape), level)
+        mirrored = (taken(t, part, -2, h, -1, h) for part in (level, height))
+        parts = t.add(level, height), t.sub(*mirrored)
+        return t.emit("concatenate", *parts, axis=x.type.ndim - 2)  # type: ignore[no-any-return]
+
+    def _products(self, x: Atom, which: int) -> Atom:
+        """Sums over k of ``x[k - 1]`` times the cosine (0) or sine (1) of ``2 pi j k / n``.
+
+        j: from 0 to h, k: from 1 to h, for x of shape ``[h, s]``.
+        """
+        t = self.t
+        *lead, h, s = x.type.shape
+        table = t.made(("terms", h), lambda: terms(h))
+        table = t.reshape(cut(t, table, 0, which, 1), (h + 1, h, 1))
+        shape = (*lead, h + 1, h, s)
+        table = t.broadcast(table, shape)
+        parts = [
+            t.mul(t.broadcast(t.reshape(part, (*lead, 1, h, s)), shape), table)
+            for part in (t.real(x), t.imag(x))
+        ]
+        axes = (len(shape) - 2,)
+        return t.complex(*(t.emit("reduce_sum", part, axes=axes) for part in parts))  # type: ignore[no-any-return]
 
     def _parts(self, re: Atom, im: Atom, r: int) -> list[Atom]:
         """The r values of each small transform: blocks along the axis, ``[m, 1, s]``."""
@@ -173,14 +210,17 @@ class Table:
 
 def cut(t: Any, x: Any, axis: int, start: int, size: int) -> Atom:
     """``x[start : start + size]`` along an axis."""
+    whole: bool = x.type.shape[axis] == size
+    return x if whole else taken(t, x, axis, start, 1, size)
+
+
+def taken(t: Any, x: Any, axis: int, start: int, step: int, size: int) -> Atom:
+    """``size`` elements along an axis, ``step`` apart."""
     shape = list(x.type.shape)
-    axis %= len(shape)
-    if shape[axis] == size:
-        return x  # type: ignore[no-any-return]
-    starts = [0] * len(shape)
-    starts[axis], shape[axis] = start, size
-    steps = (1,) * len(shape)
-    return t.emit("slice", x, start=tuple(starts), step=steps, size=tuple(shape))  # type: ignore[no-any-return]
+    starts, steps = [0] * len(shape), [1] * len(shape)
+    starts[axis], steps[axis], shape[axis] = start, step, size
+    places = {"start": tuple(starts), "step": tuple(steps), "size": tuple(shape)}
+    return t.emit("slice", x, **places)  # type: ignore[no-any-return]
 
 
 def twiddles(factors: Sequence[int], sign: int) -> Any:
@@ -196,6 +236,12 @@ def twiddles(factors: Sequence[int], sign: int) -> Any:
             rows += [re, sign * im]
         n //= r
     return np.concatenate(rows).astype(np.float64)
+
+
+def terms(h: int) -> Any:
+    """Cosines and sines of ``2 pi j k / (2 h + 1)``, ``[2, j, k]``: j from 0, k from 1 to h."""
+    k = np.arange(h + 1)
+    return np.stack(roots(np.outer(k, k[1:]), 2 * h + 1)).astype(np.float64)
 
 
 def fitting(least: int) -> int:

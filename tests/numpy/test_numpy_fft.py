@@ -97,7 +97,7 @@ def test_other_dtypes_are_taken_as_numpy_takes_them() -> None:
 
 def test_every_length_has_its_steps() -> None:
     """Powers, small primes, products of them, and the primes that need a convolution."""
-    lengths = (*range(1, 18), 31, 37, 64, 81, 100, 121, 1009, 1024)
+    lengths = (*range(1, 18), 31, 37, 64, 74, 81, 100, 121, 1009, 1024)
     compare([(f"{n} points", np.fft.fft, values("complex128", n)) for n in lengths])
     compare([(f"{n} real", np.fft.rfft, values("float64", n)) for n in (34, 35, 37, 74, 1024)])
 
@@ -121,7 +121,7 @@ def direct(x: Any) -> Any:
     return x @ (re - 1j * im).T
 
 
-@pytest.mark.parametrize("n", [64, 125, 720, 997, 1024])
+@pytest.mark.parametrize("n", [64, 74, 97, 125, 720, 997, 1024])
 def test_errors_are_no_larger_than_numpys(n: int) -> None:
     x = values("complex128", 4, n)
     exact = direct(x)
