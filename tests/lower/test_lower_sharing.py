@@ -160,3 +160,15 @@ def test_extents_that_are_arguments_split_the_work_between_cores(tmp_path):
     halves(*wanted)
     for x, y in zip(found, wanted):
         np.testing.assert_allclose(x, y, rtol=1e-9)
+
+
+def joined(a: Any, b: Any) -> Any:
+    """Two parts that share values, one of another shape, and two that share none."""
+    even, odd = a + b, np.exp(a - b)
+    return np.concatenate([even + odd, even - odd, a[:3] * 2, np.sqrt(b), b * b])
+
+
+def test_parts_of_an_array_that_share_values_are_one_kernel():
+    a, b = np.linspace(0, 1, 28).reshape(7, 4), np.linspace(2, 3, 28).reshape(7, 4)
+    np.testing.assert_allclose(jitop(joined)(a, b), joined(a, b), rtol=1e-15)
+    assert [len(kernel.stores) for kernel in lowered(joined, a, b).kernels] == [2, 1, 1, 1]
