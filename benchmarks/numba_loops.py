@@ -95,6 +95,47 @@ def matmul(x, y):
     return x @ y  # Numba calls the BLAS that SciPy ships
 
 
+@njit(parallel=True)
+def log2(x):
+    out = np.empty_like(x)
+    for i in prange(x.size):
+        out[i] = np.log2(x[i])
+    return out
+
+
+@njit(parallel=True)
+def arctan(x):
+    out = np.empty_like(x)
+    for i in prange(x.size):
+        out[i] = np.arctan(x[i])
+    return out
+
+
+@njit(parallel=True)
+def row_argmax(x):
+    rows, columns = x.shape
+    out = np.empty(rows, np.int64)
+    for r in prange(rows):
+        best = 0
+        for c in range(columns):
+            if x[r, c] > x[r, best]:
+                best = c
+        out[r] = best
+    return out
+
+
 LOOPS = {
-    f.__name__: f for f in (exp_chain, gelu, black_scholes, row_sums, softmax, layer_norm, matmul)
+    f.__name__: f
+    for f in (
+        exp_chain,
+        gelu,
+        black_scholes,
+        row_sums,
+        softmax,
+        layer_norm,
+        matmul,
+        log2,
+        arctan,
+        row_argmax,
+    )
 }

@@ -1,4 +1,4 @@
-"""Whole kernels on all cores: elementwise chains, reductions, softmax, layer norm, matrix product.
+"""Whole kernels on all cores: elementwise chains, reductions, softmax, products, convolutions.
 
     python benchmarks/throughput.py --json throughput.json --png throughput.png
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from measure import Case, Options, interleaved, report
 
-from jitops import jitop
+from jitops import jitop, nn
 
 Function = Callable[..., Any]
 PEERS = ("numpy", "numba", "jax", "torch", "numexpr")
@@ -62,6 +62,44 @@ def matmul(x, y):
     return x @ y
 
 
+def log2(x):
+    return np.log2(x)
+
+
+def arctan(x):
+    return np.arctan(x)
+
+
+def row_argmax(x):
+    return x.argmax(axis=1)
+
+
+def flat_argmax(x):
+    return x.argmax()
+
+
+def column_sums(x):
+    return x.sum(axis=0)
+
+
+def largest(x):
+    return x.max()
+
+
+def median(x):
+    return np.median(x)
+
+
+def attention(q, k, v):
+    scores = q @ k.swapaxes(-1, -2) * 0.125
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True) @ v
+
+
+def conv2d(x, weight):
+    return nn.conv2d(x, weight, padding=1)
+
+
 def inputs() -> dict[Function, list[np.ndarray]]:
     random = np.random.default_rng(0)
 
@@ -72,6 +110,7 @@ def inputs() -> dict[Function, list[np.ndarray]]:
         return (low + (high - low) * random.random(1_000_000)).astype(np.float32)
 
     square = normal(1024, 1024)
+    heads = [normal(1, 8, 512, 64) for _ in range(3)]
     return {
         exp_chain: [normal(1_000_000), normal(1_000_000)],
         gelu: [normal(1_000_000)],
@@ -80,6 +119,15 @@ def inputs() -> dict[Function, list[np.ndarray]]:
         softmax: [square],
         layer_norm: [square, normal(1024), normal(1024)],
         matmul: [normal(512, 512), normal(512, 512)],
+        log2: [between(0.01, 100)],
+        arctan: [normal(1_000_000)],
+        row_argmax: [normal(1000, 1000)],
+        flat_argmax: [normal(1000, 1000)],
+        column_sums: [normal(3162, 3162)],
+        largest: [normal(10_000_000)],
+        median: [normal(1_000_001)],
+        attention: heads,
+        conv2d: [normal(1, 64, 56, 56), normal(64, 64, 3, 3)],
     }
 
 
@@ -91,6 +139,15 @@ SIZES = {
     softmax: "softmax, float32[1024,1024]",
     layer_norm: "layer norm, float32[1024,1024]",
     matmul: "matmul, float32[512,512]",
+    log2: "log2, 1M float32",
+    arctan: "arctan, 1M float32",
+    row_argmax: "row argmax, float32[1000,1000]",
+    flat_argmax: "flat argmax, float32[1000,1000]",
+    column_sums: "column sums, float32[3162,3162]",
+    largest: "max, 10M float32",
+    median: "median, 1M float32",
+    attention: "attention, float32[1,8,512,64]",
+    conv2d: "conv2d, float32[1,64,56,56] by [64,64,3,3]",
 }
 
 
@@ -109,7 +166,7 @@ def numpy_call(function: Function, arrays: list[np.ndarray]) -> Function:
 def jax_call(function: Function, arrays: list[np.ndarray]) -> Function:
     import jax
 
-    compiled = jax.jit(with_module(function, jax.numpy))
+    compiled = jax.jit(JAX.get(function) or with_module(function, jax.numpy))
     there = [jax.numpy.asarray(array) for array in arrays]
     return lambda: compiled(*there).block_until_ready()
 
@@ -139,7 +196,31 @@ def torch_layer_norm(x, weight, bias):
     return torch.nn.functional.layer_norm(x, (x.shape[1],), weight, bias, 1e-5)
 
 
-TORCH: dict[Function, Function] = {softmax: torch_softmax, layer_norm: torch_layer_norm}
+def torch_attention(q, k, v):
+    import torch
+
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+
+def torch_conv2d(x, weight):
+    import torch
+
+    return torch.nn.functional.conv2d(x, weight, padding=1)
+
+
+def jax_conv2d(x, weight):
+    import jax
+
+    return jax.lax.conv(x, weight, (1, 1), "SAME")
+
+
+TORCH: dict[Function, Function] = {
+    softmax: torch_softmax,
+    layer_norm: torch_layer_norm,
+    attention: torch_attention,
+    conv2d: torch_conv2d,
+}
+JAX: dict[Function, Function] = {conv2d: jax_conv2d}
 
 
 def numexpr_call(function: Function, arrays: list[np.ndarray]) -> Function | None:

@@ -49,7 +49,7 @@ _FUNCTIONS: dict[str, tuple[Function, Function]] = {  # float32, float64
     "tan": (trigonometric.tan_float32, trigonometric.tan_float64),
     "asin": (widened(inverse.asin_wide), inverse.asin_float64),
     "acos": (widened(inverse.acos_wide), inverse.acos_float64),
-    "atan": (widened(inverse.atan_wide), inverse.atan_float64),
+    "atan": (inverse.atan_float32, inverse.atan_float64),
     "atan2": (widened(inverse.atan2_wide), inverse.atan2_float64),
     "sinh": (widened(hyperbolic.sinh_wide), hyperbolic.sinh_float64),
     "cosh": (widened(hyperbolic.cosh_wide), hyperbolic.cosh_float64),

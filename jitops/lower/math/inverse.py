@@ -22,6 +22,8 @@ from jitops.lower.scalar import Expr
 
 PI_HALF = (float.fromhex("0x1.921fb54442d18p+0"), float.fromhex("0x1.1a62633145c07p-54"))
 PI_QUARTER = (PI_HALF[0] / 2, PI_HALF[1] / 2)
+PI_HALF_32 = (float.fromhex("0x1.921fb6p+0"), float.fromhex("-0x1.777a5cp-25"))
+PI_QUARTER_32 = (PI_HALF_32[0] / 2, PI_HALF_32[1] / 2)
 TAN_EIGHTH = 0.4142135623730951
 TINY = 2.0**-1022
 
@@ -70,6 +72,15 @@ ATAN_64 = (
     -0.1428571428022053,
     0.19999999999953819,
     -0.333333333333332,
+)
+# And on |t| <= 1/2; the error of atan is below 2^-31.7.
+ATAN_32 = (
+    0.03901360183954239,
+    -0.08007165044546127,
+    0.10947956144809723,
+    -0.14273062348365784,
+    0.19999553263187408,
+    -0.333333283662796,
 )
 
 
@@ -181,11 +192,34 @@ def _atan_kernel(c: Code, y: Expr, x: Expr) -> Expr:
     return c.select(middle, far, angle)
 
 
-def atan_wide(c: Code, x: Expr) -> Expr:
-    """Arc tangent of a float32, computed in float64 and rounded once; below 0.51 ULP."""
+def atan_float32(c: Code, x: Expr) -> Expr:
+    """Arc tangent in float32 of t = |x| up to 1/2, (|x| - 1) / (|x| + 1) up to 2, or -1 / |x|.
+
+    The errors of the sum and of the quotient are carried along; below 0.8 ULP.
+    """
     magnitude = c.fabs(x)
-    bounded = c.select(c.gt(magnitude, 2.0**70), 2.0**70, magnitude)
-    return c.copysign(_atan_kernel(c, bounded, c.fma(bounded, 0.0, 1.0)), x)
+    magnitude = c.select(c.gt(magnitude, 2.0**70), 2.0**70, magnitude)
+    steep, flat = c.gt(magnitude, 2.0), c.lt(magnitude, 0.5)
+    total = c.add(magnitude, 1.0)
+    above = c.select(steep, -1.0, c.sub(magnitude, 1.0))
+    top = c.select(flat, magnitude, above)
+    bottom = c.select(flat, 1.0, c.select(steep, magnitude, total))
+    t = c.div(top, bottom)
+    minus_t = c.neg(t)
+    # The reciprocal of the bottom: 1/|x|, or 1 / (1 + |x|) = (1 - t) / 2; no matter where flat.
+    inverse = c.select(steep, minus_t, c.fma(t, -0.5, 0.5))
+    bottom_low = c.select(steep, 0.0, c.sub(magnitude, c.sub(total, 1.0)))
+    rest = c.fma(minus_t, bottom_low, c.fma(minus_t, bottom, top))
+    rest = c.select(flat, 0.0, c.mul(rest, inverse))
+    z = c.mul(t, t)
+    base, base_low = (
+        c.select(flat, 0.0, c.select(steep, half, scalar.const(quarter, "float32")))
+        for half, quarter in zip(PI_HALF_32, PI_QUARTER_32, strict=True)
+    )
+    head, error = c.ordered_sum(base, t)
+    small = c.add(error, c.add(rest, base_low))
+    tail = c.fma(c.mul(z, t), c.polynomial(z, ATAN_32), small)
+    return c.copysign(c.add(head, tail), x)
 
 
 def _finite_quadrant(c: Code, y: Expr, x: Expr) -> tuple[Expr, Expr]:

@@ -18,6 +18,11 @@ LN2_SPLIT_64 = (float.fromhex("0x1.62e42fefa4p-1"), float.fromhex("-0x1.8432a1b0
 LOG10_2_SPLIT = (float.fromhex("0x1.34413509f6p-2"), float.fromhex("0x1.9fef311f12b36p-42"))
 LOG2_E = (float.fromhex("0x1.71547652b82fep+0"), float.fromhex("0x1.777d0ffda0d24p-56"))
 LOG10_E = (float.fromhex("0x1.bcb7b1526e50ep-2"), float.fromhex("0x1.95355baaafad3p-57"))
+LOG2_E_32 = (float.fromhex("0x1.715476p+0"), float.fromhex("0x1.4ae0cp-26"))
+LOG10_E_32 = (float.fromhex("0x1.bcb7b2p-2"), float.fromhex("-0x1.5b235ep-27"))
+LOG10_2_SPLIT_32 = (float.fromhex("0x1.344p-2"), float.fromhex("0x1.3509f8p-18"))  # 11 bits + rest
+TWO_THIRDS = float.fromhex("0x1.555556p-1")
+LOWEST_32 = float.fromhex("0x1.570a3ep-1")  # log10 of twice that is above 1/8: a larger unit
 SQRT_HALF = float.fromhex("0x1.6a09e667f3bcdp-1")
 
 # (log(1 + f) - f + f^2/2) / f^3 on |f| <= 1/3; the error of log is below 2^-29.3.
@@ -31,6 +36,29 @@ LOG_32 = (
     0.1999976485967636,
     -0.24999810755252838,
     0.3333333432674408,
+)
+# (log2(1 + f) - f log2(e)) / f^2 on -0.33 <= f <= 0.34; below 2^-27.6. Likewise log10; 2^-27.5.
+LOG2_32 = (
+    -0.175103560090065,
+    0.2019491195678711,
+    -0.17816272377967834,
+    0.20200537145137787,
+    -0.24048371613025665,
+    0.28869396448135376,
+    -0.36067453026771545,
+    0.480896532535553,
+    -0.7213475108146667,
+)
+LOG10_32 = (
+    -0.053406912833452225,
+    0.060820624232292175,
+    -0.05344182252883911,
+    0.06080394610762596,
+    -0.07241085171699524,
+    0.08690590411424637,
+    -0.10857317596673965,
+    0.1447642743587494,
+    -0.21714724600315094,
 )
 # (log((1+s)/(1-s)) - 2s) / s^3 in s^2 on |s| <= 0.1716; the error of log is below 2^-59.4, 2^-37.6.
 LOG_64 = (
@@ -77,7 +105,7 @@ def log_specials(c: Code, x: Expr, result: Expr, pole: float = 0.0) -> Expr:
 
 def log_float32(c: Code, x: Expr) -> Expr:
     """Natural logarithm in float32, degree 11 in f; below 1 ULP."""
-    k, m = split_any(c, x, float.fromhex("0x1.555556p-1"))
+    k, m = split_any(c, x, TWO_THIRDS)
     f = c.sub(m, 1.0)
     head = c.sub(c.add(m, 191.0), 192.0)  # f to 16 bits after the point
     square = c.mul(f, f)
@@ -202,16 +230,37 @@ def log1p_kernel(c: Code, x: Expr) -> Expr:
     return log_specials(c, x, _log_kernel_sum(c, k, f), -1.0)
 
 
+def _log_in_unit_float32(
+    c: Code,
+    x: Expr,
+    unit: tuple[float, float],
+    series: tuple[float, ...],
+    of_two: tuple[float, float],
+) -> Expr:
+    """log(x) times a unit in float32: ``k log(2) + f unit + f^2 series(f)``, log(2) in that unit.
+
+    The first product is exact, and the second one carries its error along.
+    """
+    k, m = split_any(c, x, LOWEST_32)
+    f = c.sub(m, 1.0)
+    product, error = c.product(f, unit[0])
+    whole = k if of_two == (1.0, 0.0) else c.mul(k, of_two[0])
+    total, rest = c.ordered_sum(whole, product)
+    small = c.fma(f, unit[1], error)
+    if of_two[1]:
+        small = c.fma(k, of_two[1], small)
+    tail = c.fma(c.mul(f, f), c.polynomial(f, series), c.add(rest, small))
+    return log_specials(c, x, c.add(total, tail))
+
+
 def log2_float32(c: Code, x: Expr) -> Expr:
-    """Base-2 logarithm in float32, computed in float64 and rounded once; below 0.51 ULP."""
-    value = log2_kernel(c, c.cast(x, "float64"))
-    return log_specials(c, x, c.cast(value, "float32"))
+    """Base-2 logarithm in float32, degree 10 in f; exact at powers of two, below 0.95 ULP."""
+    return _log_in_unit_float32(c, x, LOG2_E_32, LOG2_32, (1.0, 0.0))
 
 
 def log10_float32(c: Code, x: Expr) -> Expr:
-    """Base-10 logarithm in float32, computed in float64 and rounded once; below 0.51 ULP."""
-    value = c.mul(log_kernel(c, c.cast(x, "float64")), LOG10_E[0])
-    return log_specials(c, x, c.cast(value, "float32"))
+    """Base-10 logarithm in float32, degree 10 in f; below 0.9 ULP."""
+    return _log_in_unit_float32(c, x, LOG10_E_32, LOG10_32, LOG10_2_SPLIT_32)
 
 
 def log1p_wide(c: Code, x: Expr) -> Expr:
