@@ -89,15 +89,20 @@ class Graph:
 
 
 # Equations that run as often and in the order that the program says: they may raise.
-KEPT = ("host",)
+KEPT = ("host", "check")
+
+
+def _kept(eqn: Eqn) -> bool:
+    bodies = [value for value in eqn.attrs.values() if isinstance(value, Graph)]
+    return eqn.op in KEPT or any(_kept(inner) for body in bodies for inner in body.eqns)
 
 
 def live(graph: Graph) -> Graph:
-    """The same graph without the equations that no result needs; host steps stay."""
+    """The same graph without the equations that no result needs; what may raise stays."""
     needed = {a for a in graph.results if isinstance(a, Var)}
     kept = []
     for eqn in reversed(graph.eqns):
-        if eqn.op in KEPT or any(out in needed for out in eqn.outputs):
+        if _kept(eqn) or any(out in needed for out in eqn.outputs):
             kept.append(eqn)
             needed.update(a for a in eqn.inputs if isinstance(a, Var))
     return Graph(graph.params, kept[::-1], graph.results)

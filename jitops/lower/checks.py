@@ -180,12 +180,14 @@ def _checked_loop(eqn: Eqn, ranges: _Ranges) -> tuple[Eqn, Var | None]:
     body, checked = with_checks(eqn.attrs["body"], known)
     if not checked:
         return eqn, None
+    *found, code = body.results
+    eqn = _with_body(eqn, Graph(body.params, body.eqns, found))
     before, now = Var(NUMBER), Var(NUMBER)
     earlier, well, after = (Var(control.PREDICATE) for _ in range(3))
     eqns = [
         *body.eqns,
         Eqn("ne", [before, NONE], [earlier], {}),
-        Eqn("select", [earlier, before, body.results[-1]], [now], {}),
+        Eqn("select", [earlier, before, code], [now], {}),
     ]
     results, outputs = control.results(eqn), control.outputs(eqn)
     if eqn.op == "while":
@@ -193,10 +195,13 @@ def _checked_loop(eqn: Eqn, ranges: _Ranges) -> tuple[Eqn, Var | None]:
         results.head = [after]
     for roles, one in ((params, before), (given, NONE), (results, now), (outputs, Var(now.type))):
         roles.carry.append(one)
-    attrs = {**eqn.attrs, "body": Graph(params.all(), eqns, results.all())}
-    if eqn.op == "for":
-        attrs["carries"] += 1
-    return Eqn(eqn.op, given.all(), outputs.all(), attrs), outputs.carry[-1]
+    more = {"carries": eqn.attrs["carries"] + 1} if eqn.op == "for" else {}
+    eqn = Eqn(eqn.op, given.all(), outputs.all(), {**eqn.attrs, **more})
+    return _with_body(eqn, Graph(params.all(), eqns, results.all())), outputs.carry[-1]
+
+
+def _with_body(eqn: Eqn, body: Graph) -> Eqn:
+    return Eqn(eqn.op, eqn.inputs, eqn.outputs, {**eqn.attrs, "body": body})
 
 
 CHECKED: dict[str, Callable[[Eqn, _Ranges], tuple[Eqn, Var | None]]] = {

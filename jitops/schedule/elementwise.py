@@ -23,7 +23,7 @@ from jitops.lower.index import (
 )
 from jitops.lower.kernels import Kernel, MapKernel
 from jitops.lower.repeated import RepeatedMap
-from jitops.schedule.loops import Axes, for_loop, merged_axes, nest
+from jitops.schedule.loops import Axes, for_loop, merged_axes, nest, unknown
 
 TILE = 32
 PIECE = 512  # elements that take the steps of a loop together, in the first-level cache
@@ -50,7 +50,7 @@ def elementwise(kernel: Kernel) -> Scope | None:
     def emit(components: Index, inner: Scope) -> None:
         kernel.element(tuple(axes.index(components)), inner)
 
-    nest(axes.extents, kernel.work, emit, scope)
+    nest(axes.extents, kernel.work, emit, scope, unknown(kernel.frame))
     return scope
 
 

@@ -10,7 +10,7 @@ from tvm import tirx
 from tvm.tirx import stmt as st
 
 from jitops.lower.cost import PARALLEL_NS, UNIT_NS
-from jitops.lower.frame import Scope
+from jitops.lower.frame import Frame, Scope
 from jitops.lower.index import (
     Affine,
     Extent,
@@ -25,6 +25,9 @@ from jitops.lower.index import (
 )
 
 Emit = Callable[[Index, Scope], None]
+Bound = Callable[[Extent], Any]  # the expression for an extent
+
+SHORT = (8, 64)  # lengths of loops that are worth vectorising and that LLVM would unroll
 
 GRAIN_NS = 8_000  # one task: long against the hand-over, short enough to balance the cores
 
@@ -98,15 +101,21 @@ def _steps_on(offsets: Any, outer: Any, inner: Any, extent: int) -> bool:
     return True
 
 
-def serial(extents: Sequence[int], emit: Emit, scope: Scope, prefix: Index = ()) -> None:
-    """``for i in range(extents[0]): for j in …: emit((*prefix, i, j, …), inner scope)``."""
+def serial(
+    extents: Sequence[int], emit: Emit, scope: Scope, prefix: Index = (), last: Bound = int64
+) -> None:
+    """``for i in range(extents[0]): for j in …: emit((*prefix, i, j, …), inner scope)``.
+
+    last: the bound of the innermost loop, where others are around it.
+    """
     if not extents:
         emit(prefix, scope)
         return
     atom = loop_variable("j", extents[0])
     inner = Scope(scope)
-    serial(extents[1:], emit, inner, (*prefix, Affine.of(atom)))
-    scope.emit(for_loop(atom.expr, int64(extents[0]), inner))
+    serial(extents[1:], emit, inner, (*prefix, Affine.of(atom)), last)
+    bound = last if prefix and len(extents) == 1 else int64
+    scope.emit(for_loop(atom.expr, bound(extents[0]), inner))
 
 
 def for_loop(var: Any, extent: Any, body: Scope, parallel: bool = False) -> Any:
@@ -114,17 +123,38 @@ def for_loop(var: Any, extent: Any, body: Scope, parallel: bool = False) -> Any:
     return st.For(var, int64(0), extent, kind, body.block())
 
 
-def nest(extents: Sequence[int], unit_cost: float, emit: Emit, scope: Scope) -> None:
+def unknown(frame: Frame) -> Bound:
+    """A bound that LLVM does not know, for the short loops of a kernel that has its code already.
+
+    It unrolls a short loop of known length before it looks for loops to vectorise, and what it then
+    vectorises is the loop around it, with loads that are far apart. To the length comes 0: of an
+    address of a program bit 63 is not set on x86-64, nor is bit 55 on aarch64, tagged or not.
+    """
+
+    def bound(extent: Extent) -> Any:
+        if is_open(extent) or not SHORT[0] <= extent < SHORT[1] or not frame.buffers:
+            return int64(extent)
+        pointer, _ = next(iter(frame.buffers.values()))
+        address = tirx.reinterpret("uint64", pointer)
+        bits = [tirx.shift_right(address, tirx.IntImm("uint64", n)) for n in (63, 55)]
+        return tirx.Add(int64(extent), tirx.Cast("int64", tirx.bitwise_and(*bits)))
+
+    return bound
+
+
+def nest(
+    extents: Sequence[int], unit_cost: float, emit: Emit, scope: Scope, last: Bound = int64
+) -> None:
     """As `serial`, in parallel when the work is worth it; ``unit_cost`` is that of one ``emit``."""
     extents = tuple(extents)
     # Where any size has the one kernel, a small call of it gets one thread from the caller.
     if not extents or unit_cost * UNIT_NS * most(prod(extents)) < PARALLEL_NS:
-        return serial(extents, emit, scope)
+        return serial(extents, emit, scope, last=last)
     grain = max(1, int(GRAIN_NS / UNIT_NS / unit_cost))
     pieces_divide = len(extents) == 1 or not is_open(extents[-1])
     if pieces_divide and typical(extents[-1]) > 2 * grain:
         return _split_inner(extents, -(-grain // 64) * 64, emit, scope)
-    return _group_rows(extents, grain, emit, scope)
+    return _group_rows(extents, grain, emit, scope, last)
 
 
 def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope) -> None:
@@ -146,7 +176,9 @@ def _split_inner(extents: tuple[int, ...], chunk: int, emit: Emit, scope: Scope)
     parallel_tasks(prod(grid), task, scope)
 
 
-def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) -> None:
+def _group_rows(
+    extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope, last: Bound
+) -> None:
     """A task takes a few iterations of the fused outer axes; what remains is nested inside."""
     depth = 1
     while depth < len(extents) - 1 and typical(prod(extents[depth:])) > grain:
@@ -159,7 +191,7 @@ def _group_rows(extents: tuple[int, ...], grain: int, emit: Emit, scope: Scope) 
         one = Scope(body)
         position = number * rows + Affine.of(row)
         prefix = unflatten(position, extents[:depth], one) if depth > 1 else (position,)
-        serial(extents[depth:], emit, one, tuple(prefix))
+        serial(extents[depth:], emit, one, tuple(prefix), last)
         left: Any = int64(rows)
         if is_open(fused) or fused % rows:
             left = tirx.Min(int64(rows), int64(fused) - (number * rows).expr())

@@ -69,10 +69,15 @@ ROOMS = {
         iscomplexobj isrealobj result_type can_cast common_type min_scalar_type may_share_memory
         shares_memory linalg.tensorinv linalg.tensorsolve fft.fftshift fft.ifftshift
     """,
+    "matrices": """
+        linalg.inv linalg.solve linalg.det linalg.slogdet linalg.cholesky linalg.qr linalg.eigh
+        linalg.eigvalsh linalg.svd linalg.svdvals
+    """,
+    "spectral": """
+        linalg.pinv linalg.lstsq linalg.cond linalg.matrix_rank
+    """,
     "hosted": """
-        linalg.inv linalg.pinv linalg.solve linalg.lstsq linalg.det linalg.slogdet linalg.cond
-        linalg.matrix_rank linalg.cholesky linalg.qr linalg.svd linalg.svdvals linalg.eig
-        linalg.eigvals linalg.eigh linalg.eigvalsh polyfit
+        linalg.eig linalg.eigvals polyfit
     """,
     "fourier": """
         fft.fft fft.ifft fft.rfft fft.irfft fft.hfft fft.ihfft fft.fft2 fft.ifft2 fft.rfft2

@@ -27,7 +27,7 @@ from jitops.trace.sizes import NotDynamic
 from jitops.trace.weak import Weak
 from jitops.trace.where import user_line
 
-__all__ = ["TABLE", "Hosted", "Recording"]
+__all__ = ["STEPS", "TABLE", "TABLE_OF_HOSTED", "Hosted", "Recording"]
 
 Rule = Callable[..., "list[Shape | None]"]
 
@@ -39,10 +39,11 @@ class Hosted:
         None for one whose shape depends on values. arrays: the parameters that may be arrays.
     least: the extents of the smallest array that NumPy takes, by an array's type.
     drop: parameters that the smallest call goes without. names: all parameters in order, where
-        they are not those of ``shapes``.
+        they are not those of ``shapes``. limit: the largest extent of a matrix for which the
+        function is compiled (`jitops.trace.matrices`); 0: none.
     """
 
-    __slots__ = ("arrays", "drop", "least", "names", "shapes")
+    __slots__ = ("arrays", "drop", "least", "limit", "names", "shapes")
 
     def __init__(
         self,
@@ -51,7 +52,9 @@ class Hosted:
         least: Callable[[ArrayType], Shape],
         drop: str = "",
         names: str = "",
+        limit: int = 0,
     ) -> None:
+        self.limit = limit
         self.shapes = shapes
         self.arrays = arrays.split()
         self.least = least
@@ -83,6 +86,8 @@ class Recording:
         self.t = t
         self.name = name
         self.hosted = hosted
+        if hosted.limit:
+            self.limit = f"for extents above {hosted.limit}"
         self.function = find(name)
         self.first: tuple[Any, ...] = ()
         self.atoms: list[Atom] = []
@@ -180,7 +185,8 @@ class Recording:
         """Raise where no host step can stand."""
         if self.t.scope is not None:
             raise unsupported(
-                f"np.{self.name} has no native code and cannot run in the body of control flow",
+                f"np.{self.name} has no native code{self.limit and ' ' + self.limit} and cannot run"
+                " in the body of control flow",
                 "Compute it before the loop or branch, or use a Python loop in the op.",
             )
         if self.t.sizes:
@@ -363,25 +369,26 @@ def _matrices(type_: ArrayType) -> Shape:
 
 
 TABLE_OF_HOSTED: dict[str, Hosted] = {
-    "linalg.inv": Hosted(_inv, "a", _matrices),
-    "linalg.pinv": Hosted(_pinv, "a rcond rtol", _matrices),
-    "linalg.solve": Hosted(_solve, "a b", _matrices),
-    "linalg.lstsq": Hosted(_lstsq, "a b rcond", _matrices),
-    "linalg.det": Hosted(_scalars(1), "a", _matrices),
-    "linalg.slogdet": Hosted(_scalars(2), "a", _matrices),
-    "linalg.cond": Hosted(_cond, "x", _matrices),
-    "linalg.matrix_rank": Hosted(_matrix_rank, "A tol rtol", _matrices),
-    "linalg.cholesky": Hosted(_cholesky, "a", _matrices),
-    "linalg.qr": Hosted(_qr, "a", _matrices),
-    "linalg.svd": Hosted(_svd, "a", _matrices),
-    "linalg.svdvals": Hosted(_svdvals, "x", _matrices),
+    "linalg.inv": Hosted(_inv, "a", _matrices, limit=64),
+    "linalg.pinv": Hosted(_pinv, "a rcond rtol", _matrices, limit=16),
+    "linalg.solve": Hosted(_solve, "a b", _matrices, limit=64),
+    "linalg.lstsq": Hosted(_lstsq, "a b rcond", _matrices, limit=16),
+    "linalg.det": Hosted(_scalars(1), "a", _matrices, limit=64),
+    "linalg.slogdet": Hosted(_scalars(2), "a", _matrices, limit=64),
+    "linalg.cond": Hosted(_cond, "x", _matrices, limit=16),
+    "linalg.matrix_rank": Hosted(_matrix_rank, "A tol rtol", _matrices, limit=16),
+    "linalg.cholesky": Hosted(_cholesky, "a", _matrices, limit=64),
+    "linalg.qr": Hosted(_qr, "a", _matrices, limit=32),
+    "linalg.svd": Hosted(_svd, "a", _matrices, limit=16),
+    "linalg.svdvals": Hosted(_svdvals, "x", _matrices, limit=16),
     "linalg.eig": Hosted(_eig, "a", _matrices),
     "linalg.eigvals": Hosted(_eigvals, "a", _matrices),
-    "linalg.eigh": Hosted(_eigh, "a", _matrices),
-    "linalg.eigvalsh": Hosted(_eigvalsh, "a", _matrices),
+    "linalg.eigh": Hosted(_eigh, "a", _matrices, limit=16),
+    "linalg.eigvalsh": Hosted(_eigvalsh, "a", _matrices, limit=16),
     "polyfit": Hosted(_polyfit, "x y w rcond", lambda type_: (4,) * type_.ndim),
 }  # fmt: skip
 
-TABLE: dict[str, Callable[..., Any]] = {
+STEPS: dict[str, Callable[..., Any]] = {
     name: numpys_step(name, hosted) for name, hosted in TABLE_OF_HOSTED.items()
 }
+TABLE = {name: step for name, step in STEPS.items() if not TABLE_OF_HOSTED[name].limit}

@@ -103,18 +103,18 @@ def test_a_miss_is_explained_by_its_nearest_entry(project: Project) -> None:
 def test_host_steps_are_warmed_recorded_and_listed_and_strict_refuses_them(
     project: Project,
 ) -> None:
-    arguments = ("ops:whiten", "--spec", "float64[4,4]")
+    arguments = ("ops:whiten", "--spec", "float64[40,40]")
     (warmed,) = project.jitops("warm", *arguments)
     assert warmed["status"] == "compiled"
     (told,) = project.jitops("explain", *arguments)
     assert told["status"] == "stored"
     (host,) = told["hosts"]
-    assert host == "numpy.linalg.svd on float64[4,4], ops.py:12"
+    assert host == "numpy.linalg.svd on float64[40,40], ops.py:12 (no native code for extents above 16)"
     text = project.run("-m", "jitops.cli", "explain", *arguments)
     assert f"  step 1: {host}, runs in NumPy" in text
     (refused,) = project.jitops("warm", *arguments, status=1, JITOPS_STRICT="1")
-    assert "numpy.linalg.svd has no native code" in refused["error"]
-    code = "import numpy as np, ops; ops.whiten(np.eye(4)); print(ops.whiten.stats()['loads'])"
+    assert "numpy.linalg.svd has no native code for extents above 16" in refused["error"]
+    code = "import numpy as np, ops; ops.whiten(np.eye(40)); print(ops.whiten.stats()['loads'])"
     assert project.run("-c", code, JITOPS_RECORD="seen.json").strip() == "1"
     (again,) = project.jitops("warm", "seen.json")
     assert (again["key"], again["status"]) == (warmed["key"], "loaded")

@@ -8,7 +8,7 @@ from compiled import Builder, Compiled
 
 from jitops.failures import FAILURES, number
 from jitops.graph.evaluate import evaluate
-from jitops.graph.graph import Eqn, Graph, Var
+from jitops.graph.graph import Eqn, Graph, Literal, Var
 from jitops.graph.types import ArrayType
 from jitops.graph.verify import verify
 
@@ -55,3 +55,26 @@ def test_a_loop_keeps_the_first_failure_of_its_steps_and_indices_are_one_of_them
     for x, wanted in (([1.0, 2.0], "index"), ([1.0, -2.0], "indefinite")):
         compiled(np.array(x), np.array(0.0))
         assert compiled.failure == number(wanted)
+
+
+@pytest.mark.parametrize("op", ["for", "while"])
+def test_a_loop_may_carry_what_is_checked(op):
+    """Each step checks that the value is positive, and carries it as it is."""
+    b = Builder()
+    inside = [Var(ArrayType((), "int64"))] if op == "for" else []
+    x = b.param((), "float64")
+    low = b.emit("le", x, b.literal(0, "float64"))
+    x = b.emit("check", x, low, failure="indefinite")
+    again = [b.emit("gt", x, b.literal(9, "float64"))] if op == "while" else []
+    body = verify(Graph([*inside, *b.params], b.eqns, [*again, x]))
+    attrs = {"body": body, "consts": 0}
+    if op == "for":
+        attrs |= {"carries": 1, "length": 2, "reverse": False}
+    first = [Literal(True, "bool")] if op == "while" else []
+    start, out = Var(x.type), Var(x.type)
+    loop = Eqn(op, [*first, start], [out], attrs)
+    compiled = Compiled(verify(Graph([start], [loop], [out])))
+    assert compiled(np.array(2.0)) == [2.0]
+    assert not compiled.failure
+    compiled(np.array(-2.0))
+    assert compiled.failure == number("indefinite")

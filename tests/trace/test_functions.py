@@ -42,7 +42,7 @@ def test_each_function_has_its_rule_where_the_list_of_rooms_says():
 
 
 def test_each_host_step_has_its_rule():
-    assert {*room("hosted").TABLE, *room("fourier").TABLE} == FUNCTIONS
+    assert {*room("hosted").STEPS, *room("fourier").TABLE} == FUNCTIONS
 
 
 def test_each_draw_of_the_table_has_its_rule_and_may_be_run():
