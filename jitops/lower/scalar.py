@@ -283,16 +283,6 @@ def copysign(magnitude: Expr, sign: Expr) -> Expr:
     return intrinsic("llvm.copysign", magnitude, sign)
 
 
-def maximum(a: Expr, b: Expr) -> Expr:
-    """IEEE 754-2019 maximum: NaN if either operand is NaN."""
-    return intrinsic("llvm.maximum", a, b)
-
-
-def minimum(a: Expr, b: Expr) -> Expr:
-    """IEEE 754-2019 minimum: NaN if either operand is NaN."""
-    return intrinsic("llvm.minimum", a, b)
-
-
 def select(cond: Expr, a: Expr, b: Expr) -> Expr:
     """``a`` where ``cond``, else ``b``; both are computed."""
     return tirx.Select(cond, a, b)

@@ -16,7 +16,7 @@ from jitops.lower.index import int64
 from jitops.schedule.loops import serial
 
 LANE_BYTES = 128  # two 512-bit vectors
-LONG = 8  # steps in lines that are worth twice as many, which take twice as long to compile
+LONG = 20  # steps in lines that are worth twice as many, which take twice as long to compile
 FEW = 8  # this many lanes are folded without a loop
 
 

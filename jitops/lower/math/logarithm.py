@@ -195,13 +195,6 @@ def log1p_float64(c: Code, x: Expr) -> Expr:
     return c.select(c.eq(x, 0.0), x, result)
 
 
-def log_kernel(c: Code, x: Expr) -> Expr:
-    """log(x) in float64 to 2^-37 for normal x > 0: what float32 functions need."""
-    k, m = split_exponent(c, x, SQRT_HALF)
-    f = c.sub(m, 1.0)
-    return _log_kernel_sum(c, k, f)
-
-
 def _log_kernel_sum(
     c: Code, k: Expr, f: Expr, ln2: float = 0.6931471805599453, unit: float = 1.0
 ) -> Expr:
