@@ -215,49 +215,6 @@ def _mode(mode: Any) -> str:
     return MODES[mode]
 
 
-def pad(t: Any, array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """Constants by the primitive; edge, reflect, symmetric and wrap by an index along each axis."""
-    x = t.array(array)
-    widths = _widths(x, pad_width)
-    if mode == "constant":
-        return _pad_constant(t, x, widths, kwargs.get("constant_values", 0))
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise unsupported(
-            f"np.pad with mode={mode!r} is not supported in a traced function",
-            "Use constant, edge, reflect, symmetric or wrap.",
-        )
-    for axis, (low, high) in enumerate(widths):
-        if low or high:
-            index = np.pad(np.arange(x.shape[axis]), (low, high), mode, **kwargs)
-            x = t.array(np.take(x, index, axis))
-    return x.copy() if x is array else x
-
-
-def _widths(x: Tracer, pad_width: Any) -> list[tuple[int, int]]:
-    if isinstance(pad_width, dict):
-        given = {a % x.ndim: w if isinstance(w, tuple) else (w, w) for a, w in pad_width.items()}
-        return [given.get(a, (0, 0)) for a in range(x.ndim)]
-    widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
-    if any(n < 0 for pair in widths for n in pair):
-        raise ValueError("index can't contain negative values")
-    return [(int(a), int(b)) for a, b in widths]
-
-
-def _pad_constant(t: Any, x: Tracer, widths: Any, values: Any) -> Any:
-    plain = type(values) is Tracer or type(values) is Weak or not np.ndim(values)
-    if plain:
-        low, high = zip(*widths) if widths else ((), ())
-        value = t.operand(values)
-        value = value if type(value) is not Tracer else value.astype(x.dtype)
-        return t.wrap(t.emit("pad", x.read(), cast_atom(t, value, x.dtype), low=low, high=high))
-    for axis, ((low, high), pair) in enumerate(zip(widths, np.broadcast_to(values, (x.ndim, 2)))):
-        for n, value, before in ((low, pair[0], True), (high, pair[1], False)):
-            ends = [(0, 0)] * x.ndim
-            ends[axis] = (n, 0) if before else (0, n)
-            x = _pad_constant(t, x, ends, value)
-    return x
-
-
 def compress(t: Any, condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """The slices where a condition holds that is known while tracing."""
     known = t.array(condition).known()
@@ -423,7 +380,6 @@ TABLE: dict[str, Rule] = {
     "choose": choose,
     "convolve": convolve,
     "correlate": correlate,
-    "pad": pad,
     "nan_to_num": nan_to_num,
     "piecewise": piecewise,
     "meshgrid": meshgrid,

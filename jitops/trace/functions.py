@@ -39,7 +39,10 @@ ROOMS = {
     """,
     "composed": """
         copyto fill_diagonal where clip round around select choose
-        convolve correlate pad nan_to_num piecewise meshgrid kron block cross linalg.cross compress
+        convolve correlate nan_to_num piecewise meshgrid kron block cross linalg.cross compress
+    """,
+    "padding": """
+        pad
     """,
     "comparing": """
         isclose allclose array_equal array_equiv

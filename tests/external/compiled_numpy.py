@@ -157,22 +157,23 @@ def with_labels(args: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-CREATION = ("ones", "zeros", "empty", "full")
+SIZES = {"ones": 0, "zeros": 0, "empty": 0, "full": 0, "pad": 1}  # which argument they are
+SIZE_NAMES = ("axis", "axes", "shape", "pad_width")
 
 
 def with_sizes(function: Any, args: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The arguments with axes and shapes that are small arrays as Python's numbers."""
-    named = {key: plain(x) if key in ("axis", "axes", "shape") else x for key, x in named.items()}
-    if args and getattr(function, "__name__", "") in CREATION:
-        args = (plain(args[0]), *args[1:])
-    return args, named
+    named = {key: plain(x) if key in SIZE_NAMES else x for key, x in named.items()}
+    at = SIZES.get(getattr(function, "__name__", ""), len(args))
+    return tuple(plain(x) if n == at else x for n, x in enumerate(args)), named
 
 
 def plain(x: Any) -> Any:
     """Integer arrays as lists, in lists and tuples, too."""
     if type(x) in (list, tuple):
         return type(x)(map(plain, x))
-    return x.tolist() if isinstance(x, numpy.ndarray) else x
+    whole = isinstance(x, numpy.ndarray) and x.dtype.kind in "iu"
+    return x.tolist() if whole else x
 
 
 def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

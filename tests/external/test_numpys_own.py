@@ -29,7 +29,7 @@ hypothesis.settings.load_profile("numpys")
 CORE = ("umath", "numeric", "shape_base", "einsum", "ufunc")
 LIB = (
     "function_base", "shape_base", "nanfunctions", "index_tricks", "twodim_base", "arraysetops",
-    "polynomial", "arraypad", "histograms", "packbits", "type_check",
+    "polynomial", "arraypad", "packbits", "type_check",
 )  # fmt: skip
 
 

@@ -343,6 +343,12 @@ def _elements() -> None:
     case("squeeze-list", lambda x: np.squeeze([x]), A)
     case("roll-traced", lambda x, n: np.roll(x, n.sum()), A, I)
     case("roll-traced-axes", lambda x, n: np.roll(x, n, (0, 1)), A, np.array([2, -7]))
+    for mode in ("linear_ramp", "maximum", "minimum", "mean", "median"):
+        case(f"pad-{mode}", lambda x, mode=mode: np.pad(x, ((2, 1), (0, 3)), mode), I)
+    case("pad-stat_length", lambda x: np.pad(x, 2, "mean", stat_length=((1, 2), (3, 2))), A)
+    case("pad-ramp", lambda x: np.pad(x, (2, 3), "linear_ramp", end_values=(5, -4)), V)
+    for mode in ("reflect", "symmetric"):
+        case(f"pad-odd-{mode}", lambda x, m=mode: np.pad(x, (2, 1), m, reflect_type="odd"), A)
     case("var-int16", lambda x: np.var(x, axis=0), I.astype("int16"))
     case("var-complex-dtype", lambda x: np.var(x, axis=0, dtype="complex64"), A)
     case("nanargmin-complex", lambda z: np.nanargmin(np.where(z.real > 0, np.nan, z)), Z)

@@ -184,6 +184,11 @@ WRONG_CALLS = {
     "einsum-casting": (lambda x: np.einsum("i,i->i", x, x, dtype=int), LINE),
     "out-position": (lambda x: np.add(x, x, ...), LINE),
     "out-shape": (lambda x, y: np.add(x, x, out=y), np.ones((4, 3)), np.ones((4, 1))),
+    "pad-mode": (lambda x: np.pad(x, 1, "unknown"), LINE),
+    "pad-option": (lambda x: np.pad(x, 1, "edge", end_values=2), LINE),
+    "pad-float": (lambda x: np.pad(x, 1.5), LINE),
+    "pad-empty": (lambda x: np.pad(x, 1, "edge"), NOTHING),
+    "pad-length": (lambda x: np.pad(x, 1, "mean", stat_length=-2), LINE),
     "equal.reduce": (lambda x: np.equal.reduce(x), LINE),
 }
 
