@@ -91,7 +91,8 @@ class Trace(Recorder):
             strides = value.strides
         self.params[-1].scalar = isinstance(value, np.generic)
         cell = Cell(var, origin="leaf", name=name, strides=strides)
-        decides = frozenset([index]) if isinstance(value, np.integer) else frozenset()
+        whole = isinstance(value, np.integer) and value <= INT64_RANGE[1]
+        decides = frozenset([index]) if whole else frozenset()
         scalar = isinstance(value, np.generic)
         out = Tracer(self, var.type, cell, scalar=scalar, leaves=decides)
         self.leaves.append(out)

@@ -355,7 +355,7 @@ def _elements() -> None:
     case("nanquantile-weights", lambda x, w: np.nanquantile(
         np.where(x > 0.5, np.nan, x), [0.2, 0.7], weights=w, method="inverted_cdf"), V, V * V)
     case("gradient-unsigned", lambda x, p: np.gradient(x, p), V, np.array([9, 6, 2, 1], "uint8"))
-    case("cov-narrow", lambda x: np.cov(x, dtype="float32"), A)
+    case("cov-dtype", lambda x: np.cov(x, dtype="float32"), A)
     case("cov-rows", lambda x: np.cov(x[:1], rowvar=False, ddof=0), A)
     case("fill_diagonal-wrap", lambda x: np.fill_diagonal(x, [7, 8], wrap=True), np.zeros((7, 3)))
     case("place-nothing", lambda x, m: np.place(x, m, []), np.ones(4), np.zeros(4))
