@@ -18,6 +18,8 @@ BYTE = np.dtype("uint8")
 
 def _shifts(bitorder: str) -> Any:
     """How far each of eight bits is from the right, in the order they come in."""
+    if not isinstance(bitorder, str):
+        raise TypeError(f"bitorder must be str, not {type(bitorder).__name__}")
     if bitorder not in ("big", "little"):
         raise ValueError("'order' must be either 'little' or 'big'")
     return np.arange(8, dtype=BYTE)[:: -1 if bitorder == "big" else 1].copy()
