@@ -105,7 +105,7 @@ def _refusal(name: str, original: Any) -> Any:
 
 
 def _of_module(module: str, name: str, original: Any) -> Any:
-    """A Python function of another module than np itself."""
+    """A Python function that does not dispatch, traced like the user's own."""
 
     @functools.wraps(original, updated=())
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -209,6 +209,7 @@ OF_OBJECTS = [
 
 # Python functions that do not dispatch, by module: intercepted where that has been imported.
 MODULES = {
+    "numpy": ["fromfunction", "diag_indices"],
     "scipy.special": ["softmax", "log_softmax", "logsumexp"],
     "numpy.lib.stride_tricks": ["as_strided"],
     "numpy.polynomial.polynomial": ["polyval", "polyvander", "polyder"],

@@ -18,15 +18,17 @@ from jitops.errors import TraceError
 PURE = "arc_distance atax azimint_hist bicg compute covariance2 gesummv k3mm mlp softmax"
 WRITING = "doitgen gemm gemver hdiff k2mm mvt"
 STEPPING = (
-    "adi cavity_flow conv2d_bias correlation covariance deriche fdtd_2d floyd_warshall heat_3d"
-    " gramschmidt jacobi_1d jacobi_2d lenet mandelbrot1 nbody resnet stockham_fft syrk vadv"
+    "adi azimint_naive cavity_flow conv2d_bias correlation covariance deriche fdtd_2d"
+    " floyd_warshall gramschmidt heat_3d jacobi_1d jacobi_2d lenet mandelbrot1 nbody resnet"
+    " stockham_fft syr2k syrk vadv"
 )
 ARRAY_PROGRAMS = frozenset(f"{PURE} {WRITING} {STEPPING}".split())
 
-# Loops over single elements or many masks, each of which would become a kernel of its own: they
-# trace, and take minutes to compile.
-SCALAR = "cholesky durbin go_fast lu ludcmp scattering_self_energies seidel_2d symm"
-UNROLLED = frozenset(f"{SCALAR} azimint_naive syr2k trisolv trmm".split())
+# Loops over single elements, or with sums of another length in each step: they trace, and take
+# minutes to compile.
+UNROLLED = frozenset(
+    "cholesky durbin go_fast ludcmp scattering_self_energies symm trisolv".split()
+)
 
 LOCATION = re.compile(r"\w+_numpy\.py:\d+")
 

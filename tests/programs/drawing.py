@@ -248,11 +248,14 @@ def _signed(x: Any, which: int) -> Any:
 
 
 def _moved(x: Any, which: int) -> Any:
-    """A float a few units in the last place away, one way here and the other way there."""
+    """A float a few units in the last place away, one way here and the other way there.
+
+    Not as far both ways, or products and sums of neighbours would not move.
+    """
     if x.dtype.kind not in "fc" or not x.size:
         return x
     size = np.finfo(x.dtype).eps * ULPS
-    signs = np.where((np.arange(x.size) + which).reshape(x.shape) % 2, 1, -1)
+    signs = np.where((np.arange(x.size) + which).reshape(x.shape) % 2, 1, -1.5)
     moved = x * (1 + signs * size).astype(np.empty(0, x.dtype).real.dtype)
     return moved.astype(x.dtype) if x.ndim else x.dtype.type(moved)
 

@@ -51,6 +51,8 @@ def _ufuncs(exact: bool) -> list[str]:
     return made
 
 
+# ``np.add.at`` takes an int for an int64, and adds it to uint64 in float64: back from there, NumPy
+# leaves a sum that is negative, or 2**64, to the C compiler.
 _EXACT = """
 np.isin({x}, [0, 1, 3]) | {o} = np.histogram({n}, bins=[-2, 0, 1, 5])[0]
 {o} = np.histogram2d({v}, {z}, bins=[[-3, 0, 3], [-1, 1]])[0]
@@ -116,7 +118,7 @@ np.ravel_multi_index((np.abs({i}) % 3, 1), (3, 4))
 {o} = np.copy({d}); {o}[1:] = {o}[:-1] | {o} = np.copy({x}); {o}[{x} > 0] = {k}
 {o} = np.copy({i}); {o} += {k} | {o} = np.copy({d}); {o}[..., ::2] *= {k}
 {o} = np.copy({d}); {o}.T[0] = {k} | {o} = np.copy({d}); {o}.flat[0] = {k}
-{o} = np.copy({i}); np.add.at({o}, {j}, {p})
+{o} = np.copy({i}); np.add.at({o}, {j}, {p}) if {o}.dtype != 'uint64' else None
 {o} = np.copy({d}); np.maximum.at({o}, {j}, {p}) if {o}.dtype.kind in 'if' else None
 {o} = np.copy({x}); np.add({x}, {y}, out={o}, where={b})
 {o} = np.copy({x}); np.negative({x}, out={o}) | {d}[::-1] | {d}[..., None] | {d}[0] | {d}[-1:]

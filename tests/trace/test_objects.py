@@ -27,7 +27,20 @@ def with_array_class(x: Any, n: int) -> Any:
     return out, flat
 
 
-@pytest.mark.parametrize("function", [grids, with_array_class])
+def owned(x: Any, n: int) -> Any:
+    """Arrays that no argument leads to are the function's own, to write to."""
+    ramp = np.fromfunction(lambda i, j: i + 2 * j, (2, n))
+    ramp[0, 1] = x[0]
+    np.maximum.at(ramp, [1], x[1])
+    rows, columns = np.diag_indices(n)
+    rows *= 2
+    rows[0] = x[2].astype(int)
+    square = np.outer(x[:n], x[:n])
+    square[np.diag_indices(n)] = x[0]
+    return ramp, rows, columns, square
+
+
+@pytest.mark.parametrize("function", [grids, with_array_class, owned])
 def test_they_give_what_numpy_gives(function, tmp_path):
     x = np.arange(1.0, 9)
     with jitops.options(cache_dir=str(tmp_path), strict=True):
