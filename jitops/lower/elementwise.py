@@ -60,10 +60,9 @@ def _locate(body: Body, indices: list[Expr], shape: tuple[int, ...]) -> Expr:
     total = sc.const(0, "int64")
     for index, extent in zip(indices, shape):
         size = sc.const(extent, "int64")
-        moved = sc.wrapping(tirx.Add, index, size)
-        inside = sc.select(sc.lt(index, sc.const(0, "int64")), moved, index)
+        inside = body.let(sc.from_end(index, size), "at")
         step = body.let(sc.wrapping(tirx.Mul, total, size), "at")
-        total = body.let(sc.wrapping(tirx.Add, step, body.let(inside, "at")), "at")
+        total = body.let(sc.wrapping(tirx.Add, step, inside), "at")
     return total
 
 

@@ -202,6 +202,16 @@ def wrapping(node: Any, a: Expr, b: Expr) -> Expr:
     return tirx.Cast(dtype, node(tirx.Cast(wide, a), tirx.Cast(wide, b)))
 
 
+def from_end(index: Expr, extent: Expr) -> Expr:
+    """An int64 index into an axis, counted from its end when negative.
+
+    Of ``index`` and ``index + extent``, the lesser one as unsigned numbers: for any index that is
+    in bounds. With a comparison and a select instead, LLVM 22 puts the lanes of a mask together in
+    a mask register of AVX-512 that it never loads.
+    """
+    return intrinsic("llvm.umin", index, wrapping(tirx.Add, index, extent))
+
+
 def neg(a: Expr) -> Expr:
     """IEEE negation: flips the sign of zeros and NaN too; wraps for integers."""
     dtype = dtype_of(a)

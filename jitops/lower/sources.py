@@ -104,8 +104,8 @@ def take_source(eqn: Eqn, at: Index, chosen: Affine) -> tuple[Atom, Index]:
 def wrapped(value: Any, extent: int, body: Body) -> Affine:
     """An index value counted from the end when negative, and kept inside the axis."""
     zero, top = sc.const(0, "int64"), sc.const(max(extent - 1, 0), "int64")
-    from_end = sc.select(sc.lt(value, zero), value + sc.const(extent, "int64"), value)
-    inside = tirx.Max(zero, tirx.Min(body.let(from_end), top))
+    index = body.let(sc.from_end(value, sc.const(extent, "int64")))
+    inside = tirx.Max(zero, tirx.Min(index, top))
     return opaque(body.let(inside), 0, max(extent - 1, 1))
 
 

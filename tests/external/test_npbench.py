@@ -27,7 +27,7 @@ ARRAY_PROGRAMS = frozenset(f"{PURE} {WRITING} {STEPPING}".split())
 # Loops over single elements, or with sums of another length in each step: they trace, and take
 # minutes to compile.
 UNROLLED = frozenset(
-    "cholesky durbin go_fast ludcmp scattering_self_energies symm trisolv".split()
+    ["cholesky", "durbin", "go_fast", "ludcmp", "scattering_self_energies", "symm", "trisolv"]
 )
 
 LOCATION = re.compile(r"\w+_numpy\.py:\d+")

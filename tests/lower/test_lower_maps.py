@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 from compiled import Builder, Compiled
 from samples import COMPLEXES, DTYPES, FLOATS, bits, dtype_of, mismatch, pairs, random, special
 
+import jitops
 from jitops.errors import GraphError
 from jitops.graph.evaluate import apply, evaluate
 from jitops.graph.ops import PRIMITIVES
@@ -275,3 +277,22 @@ def test_axes_that_a_reshape_carries_over_are_not_merged():
     graph = b.graph(b.emit("neg", packed), b.emit("reduce_max", packed, axes=(3,)))
     for found, wanted in zip(Compiled(graph)(x), evaluate(graph, [x]), strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_indices_through_indices_find_their_elements(tmp_path):
+    """Many kernels, each compiled apart; LLVM packs the lanes of the last one."""
+
+    def lower_triangle(x: Any, y: Any, z: Any) -> Any:
+        sums = np.nancumsum(x, axis=-2)
+        first = sums[np.ix_([0, -1])], np.add.reduce(sums, axis=1, initial=1)
+        both = np.column_stack([y, y])
+        square = np.resize(z, (3, 3))
+        last = np.resize(z, (3, 3))[np.tril_indices_from(square)]
+        return *first, np.tensordot(both, both), np.maximum.accumulate(both, axis=0), last
+
+    x, y = np.array([[-5, 6, -5, 6, -5]], dtype="int16"), np.arange(-3, 4, dtype="float16") / 4
+    given = x, y, np.array([0, 2, 5, 6], dtype="int16")
+    with jitops.options(cache_dir=str(tmp_path), strict=True):
+        found = jitops.jitop(lower_triangle)(*given)
+    for f, w in zip(found, lower_triangle(*given)):
+        assert np.array_equal(f, w)
