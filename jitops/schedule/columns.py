@@ -33,8 +33,8 @@ from jitops.schedule.rows import LARGE, merged_rows
 BLOCK_BYTES = 1 << 14  # of accumulators in the first-level cache
 LEAST_COLUMNS = 256  # of a block: contiguous bytes that are worth a row
 LANES = 64  # a block is a multiple
-MANY_BLOCKS = 8  # enough to keep the cores busy
-TOGETHER = 4  # rows that are folded in one go
+MANY_BLOCKS = 4  # enough to keep the cores busy
+TOGETHER = 8  # rows that are folded in one go
 LIGHT = 8  # cost units of an element up to which that pays
 
 
