@@ -27,7 +27,7 @@ from jitops.lower.index import (
 Emit = Callable[[Index, Scope], None]
 Bound = Callable[[Extent], Any]  # the expression for an extent
 
-SHORT = (8, 64)  # lengths of loops that are worth vectorising and that LLVM would unroll
+SHORT = (8, 65)  # lengths (from, below) worth vectorising that LLVM would unroll
 
 GRAIN_NS = 8_000  # one task: long against the hand-over, short enough to balance the cores
 
