@@ -49,7 +49,7 @@ class Results:
     def __init__(self, trace: Any) -> None:
         self.trace = trace
         self.atoms: list[Atom] = []
-        self._seen: dict[int, tuple[Any, ...]] = {}
+        self._seen: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def describe(self, x: Any) -> tuple[Any, ...]:
         """The result tree, as in the binding of a call."""
@@ -75,8 +75,9 @@ class Results:
     def _leaf(self, x: Any) -> tuple[Any, ...]:
         found = self._seen.get(id(x))
         if found is None:
-            found = self._seen[id(x)] = self._new_leaf(x)
-        return found
+            # The value is kept: the next one would get the identity of one that is gone.
+            found = self._seen[id(x)] = x, self._new_leaf(x)
+        return found[1]
 
     def _new_leaf(self, x: Any) -> tuple[Any, ...]:
         for param, leaf in zip(self.trace.params, self.trace.leaves):

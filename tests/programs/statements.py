@@ -212,4 +212,5 @@ LEFT_OUT = {
     "trapz": "the name that trapezoid had before NumPy 2",
     "broadcast": "an object of shapes, used by NumPy's own functions",
     "vectorize": "called, as a type",
+    "_ones_like": "a ufunc without a public name, that np.ones_like stands for",
 }

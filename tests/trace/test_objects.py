@@ -40,7 +40,14 @@ def owned(x: Any, n: int) -> Any:
     return ramp, rows, columns, square
 
 
-@pytest.mark.parametrize("function", [grids, with_array_class, owned])
+def totals(x: Any, n: int) -> Any:
+    """Results that no argument leads to, of no axes and different dtypes."""
+    rows, columns = np.tril_indices(n)
+    made = [np.tensordot(rows, columns, 1).astype(d) for d in "fdlihbFD"]
+    return *made, x
+
+
+@pytest.mark.parametrize("function", [grids, with_array_class, owned, totals])
 def test_they_give_what_numpy_gives(function, tmp_path):
     x = np.arange(1.0, 9)
     with jitops.options(cache_dir=str(tmp_path), strict=True):
