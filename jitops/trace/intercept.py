@@ -76,18 +76,28 @@ def _traced(x: Any) -> bool:
     return type(x) in (list, tuple) and contains_traced(x)
 
 
-def _of_lists(original: Any) -> Any:
-    """A function that dispatches on arrays, given a list of such, as in ``np.sum([x, y])``."""
+class _OfLists:
+    """A function that dispatches on arrays, given a list of such, as in ``np.sum([x, y])``.
 
-    @functools.wraps(original, updated=())
-    def run(*args: Any, **kwargs: Any) -> Any:
+    Equal to the function, so that the user's tables of NumPy's functions hold while tracing.
+    """
+
+    def __init__(self, original: Any) -> None:
+        functools.update_wrapper(self, original, updated=())
+        self._original = original
+        self._implementation = getattr(original, "_implementation", original)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for x in args:
             if type(x) in (list, tuple) and ACTIVE.get() is not None and contains_traced(x):
-                return dispatch(ACTIVE.get(), original, args, kwargs)
-        return original(*args, **kwargs)
+                return dispatch(ACTIVE.get(), self._original, args, kwargs)
+        return self._original(*args, **kwargs)
 
-    vars(run)["_implementation"] = getattr(original, "_implementation", original)
-    return run
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is self._original
+
+    def __hash__(self) -> int:
+        return hash(self._original)
 
 
 def _refusal(name: str, original: Any) -> Any:
@@ -291,7 +301,7 @@ class Interception:
         for name in HOME.keys() - self.originals.keys():
             if hasattr(np, name):
                 self.originals[name] = getattr(np, name)
-                self.wrappers[name] = _of_lists(self.originals[name])
+                self.wrappers[name] = _OfLists(self.originals[name])
                 self.by_id[id(self.originals[name])] = self.wrappers[name]
 
     def _find_random(self) -> None:

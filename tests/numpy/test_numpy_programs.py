@@ -67,7 +67,7 @@ def run(program: list[tuple[str, int, int, int, int]], arrays: list[Any], weak: 
 def perform(kind: str, x: Any, y: Any, z: Any, d: int, weak: float) -> Any:
     if kind == "binary":
         f = BINARY[d % len(BINARY)]
-        return f(x != 0, y, z) if f is np.where else f(x, y)
+        return f(x != 0, y, z) if f == np.where else f(x, y)
     if kind == "unary":
         return UNARY[d % len(UNARY)](x)
     if kind == "fold":
