@@ -190,12 +190,12 @@ def _split(text: str) -> list[str]:
     return [part.strip() for line in text.split("\n") for part in line.split(" | ") if part.strip()]
 
 
-# W: a well-conditioned matrix
+# W: a well-conditioned matrix. Solutions may be zero but for noise of any sign: 9 drowns it.
 _WELL = "(np.tanh(np.nan_to_num(np.resize(np.real({x}), (3, 3)).astype('d'))) + 9 * np.eye(3))"
 _SOLVED = """
-inv(W) | solve(W, W[0]) | det(W) | slogdet(W)[1] | cholesky(W @ W.T) | eigh(W)[0] | eigvalsh(W)
-svd(W)[1] | svdvals(W) | pinv(W) | lstsq(W, W[0])[0] | cond(W) | matrix_rank(W) | qr(W)[1]
-tensorinv(W.reshape(3, 3, 1), 1) | tensorsolve(W, W[0])
+inv(W) + 9 | solve(W, W[0]) + 9 | det(W) | slogdet(W)[1] | cholesky(W @ W.T) + 9 | eigh(W)[0]
+eigvalsh(W) | svd(W)[1] | svdvals(W) | pinv(W) + 9 | lstsq(W, W[0])[0] + 9 | cond(W)
+matrix_rank(W) | qr(W)[1] + 99 | tensorinv(W.reshape(3, 3, 1), 1) + 9 | tensorsolve(W, W[0]) + 9
 """
 
 
