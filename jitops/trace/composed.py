@@ -190,7 +190,8 @@ def _sliding(t: Any, x: Tracer, y: Tracer, mode: str) -> Any:
     n, m = x.size, y.size
     cut = {"full": (0, n + m - 1), "same": ((m - 1) // 2, n), "valid": (m - 1, n - m + 1)}
     first, size = cut[_mode(mode)]
-    return _windows(t, x, y)[first : first + size]
+    sums = _windows(t, x, y)[first : first + size]
+    return sums + 0.0 if sums.dtype.kind in "fc" else sums  # NumPy's begin with 0: none is -0.0
 
 
 def _refuse_empty(message: str, *arrays: tuple[str, Tracer]) -> None:

@@ -408,6 +408,7 @@ def _elements() -> None:
         case("correlate-" + mode, lambda x, y, m=mode: np.correlate(x, y, m), arr(9), V)
         case("correlate-" + mode, lambda x, y, m=mode: np.correlate(x, y, m), V, arr(9))
         case("correlate-" + mode, lambda x, y, m=mode: np.correlate(x, y, m), arr(6), arr(3))
+    case("convolve-signs", lambda x: np.signbit(np.convolve(x, [-0.0])), np.abs(V))
     case("unwrap", np.unwrap, W * 3)
     case("vander", lambda x: np.vander(x, 3), V)
     case("polyval", lambda p, x: np.polyval(p, x), V, A)
