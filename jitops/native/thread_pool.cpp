@@ -128,12 +128,16 @@ void* work(void* argument) {
   const unsigned start = static_cast<unsigned>(reinterpret_cast<uintptr_t>(argument));
   t_depth = 1;  // launches from tasks run inline
   Placement placement;
+  bool late = false;  // called, and found nothing left to do
   for (;;) {
     const uint32_t seen = g_pool.signal.load(std::memory_order_seq_cst);
-    if (help_somewhere(start)) continue;
+    if (help_somewhere(start)) {
+      late = false;
+      continue;
+    }
     const auto quiet = [seen] { return g_pool.signal.load(std::memory_order_seq_cst) == seen; };
     g_pool.spinners.fetch_add(1, std::memory_order_relaxed);
-    const bool called = spin_while(quiet);
+    const bool called = spin_while(quiet, late ? kGlance : kSpin);
     g_pool.spinners.fetch_sub(1, std::memory_order_relaxed);
     if (called) continue;
     step();
@@ -142,6 +146,7 @@ void* work(void* argument) {
     futex_wait(g_pool.signal, seen);
     g_pool.sleepers.fetch_sub(1, std::memory_order_seq_cst);
     placement.keep_off(g_pool.caller.load(std::memory_order_relaxed));
+    late = true;
   }
   return nullptr;
 }

@@ -12,6 +12,7 @@
 namespace jitops::pool {
 
 constexpr auto kSpin = std::chrono::microseconds(25);
+constexpr auto kGlance = std::chrono::microseconds(5);
 constexpr uint64_t kMoment = 300000;  // ticks, about 0.1 ms
 
 // A place between two accesses to shared state. The stress programs built with JITOPS_CHAOS let
@@ -54,10 +55,10 @@ inline void futex_wake(std::atomic<uint32_t>& word, int count) {
           nullptr, 0);
 }
 
-// Spin for kSpin at most while `blocked()`; true when it ended.
+// Spin for a time at most while `blocked()`; true when it ended.
 template <typename F>
-bool spin_while(F blocked) {
-  const auto end = std::chrono::steady_clock::now() + kSpin;
+bool spin_while(F blocked, std::chrono::microseconds limit = kSpin) {
+  const auto end = std::chrono::steady_clock::now() + limit;
   do {
     for (int i = 0; i < 16; ++i) {
       if (!blocked()) return true;
