@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sched.h>
+#include <unistd.h>
 
 namespace jitops::pool {
 
@@ -13,10 +14,16 @@ class Placement {
   // After the worker slept: `caller` is the processor of the latest call for help, -1 for none.
   void keep_off(int caller) {
     if (caller < 0 || caller >= CPU_SETSIZE || caller == off_) return;
-    cpu_set_t present;
-    if (sched_getaffinity(0, sizeof present, &present) != 0) return;
-    // What someone else has set since is what the worker may use from now on.
-    if (off_ < 0 || !CPU_EQUAL(&present, &narrowed_)) granted_ = present;
+    cpu_set_t present, leaders;
+    if (sched_getaffinity(0, sizeof present, &present) != 0 ||
+        sched_getaffinity(getpid(), sizeof leaders, &leaders) != 0) {
+      return;
+    }
+    // What someone else has set since is what the worker may use from now on; the thread that leads
+    // the process, which is never narrowed, tells their set from an equal one of ours.
+    const bool ours =
+        off_ >= 0 && CPU_EQUAL(&present, &narrowed_) && !CPU_EQUAL(&present, &leaders);
+    if (!ours) granted_ = present;
     narrowed_ = granted_;
     CPU_CLR(static_cast<unsigned>(caller), &narrowed_);
     if (CPU_COUNT(&narrowed_) == 0) narrowed_ = granted_;
