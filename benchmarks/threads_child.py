@@ -45,12 +45,12 @@ class Regions:
     """The functions of regions.c, with times in seconds."""
 
     def __init__(self, folder: str) -> None:
-        self.library = ctypes.CDLL(os.path.join(folder, "regions.so"))
+        self.functions = ctypes.CDLL(os.path.join(folder, "regions.so"))
         for name in ("steps_per_us", "hot", "region", "burnt", "throughput"):
-            getattr(self.library, name).restype = ctypes.c_double
-        self.library.chain_task.restype = ctypes.c_void_p
+            getattr(self.functions, name).restype = ctypes.c_double
+        self.functions.chain_task.restype = ctypes.c_void_p
         self.folder = folder
-        self.per_us = self.library.steps_per_us()
+        self.per_us = self.functions.steps_per_us()
 
     def steps(self, us: float) -> ctypes.c_int64:
         return ctypes.c_int64(int(self.per_us * us))
@@ -69,7 +69,7 @@ class Regions:
             "libgomp": lambda: self.other("openmp"),
             "tvm": tvm_launch,
             "tbb": lambda: self.other("tbb"),
-            "serial": lambda: address(self.library.serial_launch),
+            "serial": lambda: address(self.functions.serial_launch),
         }
         return makers[contender.split(",")[0]]()
 
@@ -81,7 +81,7 @@ class Regions:
 
 def figures(regions: Regions, launch: int) -> dict[str, float]:
     """Latency, what is burnt, scaling, several callers."""
-    c, at = regions.library, Launch(launch)
+    c, at = regions.functions, Launch(launch)
     ns, real = 1e-9, ctypes.c_double
     out = {
         "hot": c.hot(at, TASKS, 300) * ns,
@@ -101,7 +101,7 @@ def figures(regions: Regions, launch: int) -> dict[str, float]:
 
 def beside_a_neighbour(regions: Regions, launch: int) -> dict[str, float]:
     """The same region while another process keeps one core busy: the parent starts and ends it."""
-    c, at, real = regions.library, Launch(launch), ctypes.c_double
+    c, at, real = regions.functions, Launch(launch), ctypes.c_double
     quantile = {}
     for name, p in (("neighbour median", 0.5), ("neighbour p99", 0.99)):
         quantile[name] = c.region(at, TASKS, regions.steps(200), real(0), 1000, real(p)) * 1e-9
@@ -112,7 +112,7 @@ def after_openmp(regions: Regions, launch: int) -> dict[str, float]:
     """An OpenMP region of a C program, then one of ours; each alone, and in turn."""
     host, ours, nobody = Launch(regions.other("openmp")), Launch(launch), Launch(0)
     out = (ctypes.c_double * 2)()
-    turn, steps = regions.library.alternate, regions.steps(60)
+    turn, steps = regions.functions.alternate, regions.steps(60)
     turn(host, ours, TASKS, steps, 50, out)
     turn(nobody, ours, TASKS, steps, 200, out)
     alone = out[1]
@@ -132,7 +132,7 @@ def after_torch(regions: Regions, launch: int) -> dict[str, float]:
     import torch
 
     x, made = torch.ones(65536), torch.empty(65536)
-    body = regions.library.chain_task()
+    body = regions.functions.chain_task()
     function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(
         launch
     )

@@ -56,6 +56,19 @@ def compare(calls: Sequence[Call], check: Compare = close) -> None:
     assert not failures, "\n".join(failures)
 
 
+def agree(
+    names: Sequence[str], found: Sequence[Any], wanted: Sequence[Any], check: Callable[..., None]
+) -> None:
+    """Check every pair of results; one error names all that differ."""
+    failures = []
+    for name, f, w in zip(names, found, wanted, strict=True):
+        try:
+            check(f, w)
+        except AssertionError as error:
+            failures.append(f"{name}: {error}")
+    assert not failures, "\n".join(failures)
+
+
 def drawn(count: int) -> settings:
     """How many programs hypothesis draws for a test, the same ones in every run."""
     health = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import agree
 
 import jitops
 from jitops import jitop
@@ -66,13 +67,7 @@ def compare(cases: list[Case]) -> None:
         warnings.simplefilter("ignore")
         found, wanted = op(arguments), together(arguments)
     assert op.stats()["misses"] == 1
-    failures = []
-    for (name, _, _), f, w in zip(cases, found, wanted, strict=True):
-        try:
-            identical(f, w)
-        except AssertionError as error:
-            failures.append(f"{name}: {error}")
-    assert not failures, "\n".join(failures)
+    agree([name for name, _, _ in cases], found, wanted, identical)
 
 
 def linear_algebra(dtype: str) -> list[Case]:

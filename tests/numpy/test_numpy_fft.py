@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from comparing import agree
 
 import jitops
 from jitops import jitop
@@ -42,13 +43,7 @@ def compare(cases: list[Case]) -> None:
 
     arguments = [x for _, _, x in cases]
     found, wanted = jitop(together, strict=True)(arguments), together(arguments)
-    failures = []
-    for (name, _, _), f, w in zip(cases, found, wanted, strict=True):
-        try:
-            close(f, w)
-        except AssertionError as error:
-            failures.append(f"{name}: {error}")
-    assert not failures, "\n".join(failures)
+    agree([name for name, _, _ in cases], found, wanted, close)
 
 
 def of_one_axis(dtype: str) -> list[Case]:
