@@ -110,7 +110,7 @@ def arange(t: Any, *args: Any, dtype: Any = None, **kwargs: Any) -> Any:
 def plain_value(x: Any, name: str) -> Any:
     """A Python or NumPy value of an argument that decides shapes."""
     if type(x) is Tracer:
-        return x._value(f"np.{name}")[()]
+        return x.needed(f"np.{name}")[()]
     return x.static(f"np.{name}") if type(x) is Weak else x
 
 
@@ -220,7 +220,7 @@ def _converted(t: Any, x: Any, dtype: Any) -> Any:
     if kind is Tracer:
         return x if wanted is None or wanted == x.dtype else x.astype(wanted)
     if kind is Weak:
-        return t.wrap(x.atom if wanted is None else t.atom(x, wanted), leaves=x.leaves)
+        return t.wrap(x.atom if wanted is None else t.atom(x, wanted))
     if kind in (list, tuple) and contains_traced(x):
         return stacked(t, x, wanted)
     if isinstance(x, np.ndarray) or hasattr(kind, "traced_line"):

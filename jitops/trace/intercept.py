@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import sys
 from _thread import allocate_lock  # the threading module takes a millisecond to import
 from contextvars import ContextVar
@@ -411,6 +412,8 @@ def rebound(t: Any, fn: Any, *, own: bool = True) -> Any:
                 new = room("objects").WithArrayClass(t)
             if new is not value:
                 changes[name] = new
+        elif own and name in ("min", "max"):
+            changes[name] = room("pythons").extreme(t, name)
     cells = fn.__closure__ or ()
     closure = [_cell(t, n, c, own) for n, c in zip(fn.__code__.co_freevars, cells)]
     if not changes and all(new is old for new, old in zip(closure, cells)):
@@ -455,6 +458,8 @@ def _replacement(t: Any, name: str, value: Any, own: bool) -> Any:
         and type(getattr(value, "eager", 0)) is FunctionType
     ):
         return rebound(t, value.eager)  # another op is part of this one
+    if own and (value is math or getattr(value, "__self__", None) is math):
+        return room("pythons").replaced(t, value)
     if own:
         return t.stand_in(value)
     return NumpyModule(t, value) if kind is ModuleType else value

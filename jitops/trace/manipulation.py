@@ -10,6 +10,7 @@ import numpy as np
 from jitops.graph.graph import Atom
 from jitops.graph.sizes import as_extent
 from jitops.graph.types import ArrayType
+from jitops.trace.deciding import deciders
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
 from jitops.trace.recorder import INT64
 from jitops.trace.reductions import normal_axes, normal_axis
@@ -279,12 +280,14 @@ def repeat(t: Any, a: Any, repeats: Any, axis: Any = None) -> Any:
 
 def known_ints(t: Any, x: Any, what: str) -> Any:
     """A real integer array of a value that must be known while tracing."""
-    value = t.array(x).known() if type(x) is Tracer else np.asarray(x)
-    if value is None:
-        if x.leaves:
-            raise NeedsStatic(x.leaves)
-        raise unsupported(f"{what} known while tracing", "Pass it as a static argument.")
-    return value
+    array = t.array(x)
+    value = array.known()
+    if value is not None:
+        return value
+    leaves = deciders(t, array.read())
+    if leaves:
+        raise NeedsStatic(leaves)
+    raise unsupported(f"{what} known while tracing", "Pass it as a static argument.")
 
 
 def tile(t: Any, A: Any, reps: Any) -> Any:
@@ -305,7 +308,8 @@ def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Any:
     x = t.array(a)
     if axis is None:
         return roll(t, ravel(t, x), shift, 0).reshaped(x.shape)
-    if type(shift) is Tracer and shift.known() is None and not shift.leaves:
+    shift = t.array(shift)
+    if shift.known() is None and not deciders(t, shift.read()):
         return _roll_unknown(t, x, shift, axis)
     pairs = np.broadcast(known_ints(t, shift, "np.roll needs a shift that is"), axis)
     for amount, i in pairs:

@@ -11,7 +11,7 @@ from jitops.graph.types import strides_of
 from jitops.trace.functions import room
 from jitops.trace.manipulation import copied
 from jitops.trace.promotion import supported
-from jitops.trace.raising import branch, unsupported
+from jitops.trace.raising import unsupported
 from jitops.trace.tracer import Tracer
 
 Method = Callable[..., Any]
@@ -83,17 +83,11 @@ def _clip(x: Tracer, min: Any = None, max: Any = None, out: Any = None, **kwargs
 
 
 def _item(x: Tracer, *index: Any) -> Any:
-    value = x.known()
-    if value is None:
-        raise branch(x.type, "item()", argument=x.session.argument_of(x))
-    return value.item(*index)
+    return x.needed("item()").item(*index)
 
 
 def _tolist(x: Tracer) -> Any:
-    value = x.known()
-    if value is None:
-        raise branch(x.type, "tolist()", argument=x.session.argument_of(x))
-    return value.tolist()
+    return x.needed("tolist()").tolist()
 
 
 def _conj(x: Tracer) -> Any:

@@ -91,10 +91,7 @@ class Trace(Recorder):
             strides = value.strides
         self.params[-1].scalar = isinstance(value, np.generic)
         cell = Cell(var, origin="leaf", name=name, strides=strides)
-        whole = isinstance(value, np.integer) and value <= INT64_RANGE[1]
-        decides = frozenset([index]) if whole else frozenset()
-        scalar = isinstance(value, np.generic)
-        out = Tracer(self, var.type, cell, scalar=scalar, leaves=decides)
+        out = Tracer(self, var.type, cell, scalar=isinstance(value, np.generic))
         self.leaves.append(out)
         return out
 
@@ -118,7 +115,8 @@ class Trace(Recorder):
         if kind is int and not INT64_RANGE[0] <= value <= INT64_RANGE[1]:
             raise NeedsStatic(frozenset([index]))
         var = self._param(ArrayType((), KERNEL_DTYPES[kind]), ("leaf", index), kind, name)
-        out = Weak(self, var, kind, frozenset([index]), INT64_RANGE, name, value)
+        ints = frozenset([index]) if kind is int else frozenset()
+        out = Weak(self, var, kind, ints, INT64_RANGE, name, value)
         self.leaves.append(out)
         return out
 
@@ -211,20 +209,20 @@ class Trace(Recorder):
         """A method or attribute of ndarray that is not the tracer's own, or None."""
         return functions.room("methods").attribute(x, name)
 
-    def argument_of(self, x: Tracer) -> str:
-        """The name of the argument that this tracer is, or an empty string."""
-        return x.cell.name if x.cell.origin == "leaf" and x.parent is None else ""
+    def argument_of(self, x: Tracer | Weak) -> str:
+        """The name of the argument that this is, or an empty string."""
+        if type(x) is Tracer:
+            return x.cell.name if x.cell.origin == "leaf" and x.parent is None else ""
+        return next((p.name for p in self.params if p.var is x.atom and p.weak), "")
 
     # --- values to tracers ----------------------------------------------------------------------
 
-    def wrap(
-        self, atom: Atom, *, scalar: bool = False, leaves: frozenset[int] = frozenset()
-    ) -> Tracer:
+    def wrap(self, atom: Atom, *, scalar: bool = False) -> Tracer:
         """A fresh array, or NumPy scalar, with this content."""
         known = None
         if type(atom) is Literal:
             known = np.asarray(atom.value)
-        return Tracer(self, atom.type, Cell(atom, known=known), scalar=scalar, leaves=leaves)
+        return Tracer(self, atom.type, Cell(atom, known=known), scalar=scalar)
 
     def wrap_known(self, value: Any) -> Tracer:
         """A fresh array, or NumPy scalar, of a value known while tracing."""
@@ -295,7 +293,7 @@ class Trace(Recorder):
         if kind is Tracer:
             return x  # type: ignore[no-any-return]
         if kind is Weak:
-            return self.wrap(x.atom, leaves=x.leaves)
+            return self.wrap(x.atom)
         if isinstance(x, np.ndarray):
             return self.capture(x) if x.ndim else self.wrap_known(x.copy())
         if kind in (list, tuple) and contains_traced(x):

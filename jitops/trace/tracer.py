@@ -15,6 +15,7 @@ import numpy as np
 
 from jitops.graph.graph import Atom, Var
 from jitops.graph.types import ArrayType, strides_of
+from jitops.trace.deciding import deciders
 from jitops.trace.raising import NeedsStatic, branch, misfit, unsupported
 from jitops.trace.views import Broadcast, Part, Reshape, Slice, Transpose, View, reshaped_strides
 
@@ -70,7 +71,6 @@ class Tracer:
         "_atom",
         "_version",
         "cell",
-        "leaves",
         "lens",
         "number",
         "parent",
@@ -80,7 +80,6 @@ class Tracer:
     )
 
     __array_priority__ = 1000.0
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -91,7 +90,6 @@ class Tracer:
         scalar: bool = False,
         parent: Tracer | None = None,
         view: View | None = None,
-        leaves: frozenset[int] = frozenset(),
     ) -> None:
         self.session = trace
         self.type = type
@@ -100,7 +98,6 @@ class Tracer:
         self.number = False  # a scalar that leaves the op as Python's own number
         self.parent = parent
         self.lens = view
-        self.leaves = leaves  # weak int arguments that alone decide the value
         self._atom: Atom | None = None
         self._version = -1
         if parent is None and view is None and trace.scope is not None:
@@ -347,31 +344,37 @@ class Tracer:
     def __contains__(self, item: Any) -> Any:
         return bool((self == item).any())
 
-    def _value(self, use: str) -> Any:
+    def needed(self, use: str) -> Any:
         """The known value, for Python; an error, or a retrace, where there is none."""
         value = self.known()
         if value is not None:
             return value
-        if self.leaves:
-            raise NeedsStatic(self.leaves)
+        leaves = deciders(self.session, self.read())
+        if leaves:
+            raise NeedsStatic(leaves)
         raise branch(self.type, use, argument=self.session.argument_of(self))
+
+    def __hash__(self) -> int:
+        if not self.scalar:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(self.needed("a hash (a key of a dict, a member of a set)")[()])
 
     def __bool__(self) -> bool:
         if self.size == 0 or self.size > 1:
             raise_ambiguous(self)
-        return bool(self._value("Python control flow (if, while, and, or, not, bool())"))
+        return bool(self.needed("Python control flow (if, while, and, or, not, bool())"))
 
     def __index__(self) -> int:
-        return self._value("a Python int (range(), a shape, an axis or a slice)").__index__()  # type: ignore[no-any-return]
+        return self.needed("a Python int (range(), a shape, an axis or a slice)").__index__()  # type: ignore[no-any-return]
 
     def __int__(self) -> int:
-        return int(self._value("int()"))
+        return int(self.needed("int()"))
 
     def __float__(self) -> float:
-        return float(self._value("float() (or a function of the math module)"))
+        return float(self.needed("float() (or a function of the math module)"))
 
     def __complex__(self) -> complex:
-        return complex(self._value("complex()"))
+        return complex(self.needed("complex()"))
 
     def __repr__(self) -> str:
         value = self.known()

@@ -132,24 +132,11 @@ def _give(
             target.write(t.cast(atom, target.dtype))
             given.append(target)
         else:
-            leaves = frozenset() if shape else deciders(operands)
-            out = t.wrap(atom, scalar=not shape, leaves=leaves)
+            out = t.wrap(atom, scalar=not shape)
             if len(shape) > 1:
                 out.cell.strides = result_strides(shape, out.itemsize, operands)
             given.append(out)
     return given[0] if len(given) == 1 else tuple(given)
-
-
-def deciders(operands: Sequence[Any]) -> frozenset[int]:
-    """The int arguments that alone decide these operands; none where there are others."""
-    leaves: frozenset[int] = frozenset()
-    for x in operands:
-        if type(x) not in (Tracer, Weak) or (type(x) is Tracer and x.known() is not None):
-            continue
-        if not x.leaves:
-            return frozenset()
-        leaves |= x.leaves
-    return leaves
 
 
 def _outputs(t: Any, ufunc: Any, out: Any) -> list[Any] | None:

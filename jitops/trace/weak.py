@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jitops.graph.graph import Atom, Literal
+from jitops.trace.deciding import deciders
 from jitops.trace.raising import NeedsStatic, branch
 
 KERNEL_DTYPES = {
@@ -28,12 +29,12 @@ Interval = tuple[int, int]
 class Weak:
     """A Python int, float or complex whose value is known only when the op runs.
 
-    pytype: its Python type.  leaves: the int arguments it depends on.  interval: where an int lies.
+    pytype: its Python type.  leaves: of an int, the int arguments it depends on.  interval: where
+    an int lies.
     """
 
     __slots__ = ("atom", "interval", "leaves", "name", "pytype", "session", "value")
 
-    __hash__ = None  # type: ignore[assignment]
     __array_priority__ = 1000.0
 
     def __init__(
@@ -41,7 +42,7 @@ class Weak:
         trace: Any,
         atom: Atom,
         pytype: type,
-        leaves: frozenset[int],
+        leaves: frozenset[int] = frozenset(),
         interval: Interval = INT64_RANGE,
         name: str = "",
         value: Any = None,
@@ -60,24 +61,23 @@ class Weak:
         return self.pytype
 
     def static(self, use: str) -> Any:
-        """Raise: a retrace with a static value for an int, an error for the others."""
-        if self.pytype is int and self.leaves:
-            raise NeedsStatic(self.leaves)
-        what = f"Python {self.pytype.__name__}"
-        if not self.leaves:
-            raise branch(f"{what} {self.name}".rstrip(), use)
-        raise branch(what, use, argument=self.name)
+        """Raise: a retrace where int arguments decide the value, an error for the others."""
+        leaves = self.leaves or deciders(self.session, self.atom)
+        if leaves:
+            raise NeedsStatic(leaves)
+        what, argument = f"Python {self.pytype.__name__}", self.session.argument_of(self)
+        raise branch(what if argument else f"{what} {self.name}".rstrip(), use, argument=argument)
 
     @property
     def real(self) -> Any:
         if self.pytype is complex:
-            return Weak(self.session, self.session.emit("real", self.atom), float, self.leaves)
+            return Weak(self.session, self.session.emit("real", self.atom), float)
         return self
 
     @property
     def imag(self) -> Any:
         if self.pytype is complex:
-            return Weak(self.session, self.session.emit("imag", self.atom), float, self.leaves)
+            return Weak(self.session, self.session.emit("imag", self.atom), float)
         return self.pytype(0)
 
     def conjugate(self) -> Any:
@@ -85,7 +85,7 @@ class Weak:
         if self.pytype is complex:
             f = self.session
             conj = f.emit("complex", f.emit("real", self.atom), f.emit("neg", f.imag(self.atom)))
-            return Weak(f, conj, complex, self.leaves)
+            return Weak(f, conj, complex)
         return self
 
     def is_integer(self) -> Any:
@@ -100,6 +100,9 @@ class Weak:
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         return self.static("a real array")
+
+    def __hash__(self) -> int:
+        return hash(self.static("a hash (a key of a dict, a member of a set)"))
 
     def __bool__(self) -> bool:
         return bool(self.static("Python control flow (if, while, and, or, not, bool())"))
@@ -207,7 +210,7 @@ def _arithmetic(op: str, a: Any, b: Any) -> Any:
     if pytype is complex and op in ("floordiv", "mod", "pow"):
         return (a if type(a) is Weak else b).static(f"complex {op}")
     out = f.emit(op, as_atom(f, a, pytype), as_atom(f, b, pytype))
-    return Weak(f, out, pytype, _leaves(a, b))
+    return Weak(f, out, pytype)
 
 
 def _operator(op: str) -> tuple[Any, Any]:
@@ -227,8 +230,7 @@ def _comparison(op: str) -> Any:
         f = self.session
         pytype = max(_pytype(self), _pytype(other), key=[int, float, complex].index)
         out = f.emit(op, as_atom(f, self, pytype), as_atom(f, other, pytype))
-        ints = all(_pytype(x) is int for x in (self, other))
-        return f.wrap(out, scalar=True, leaves=_leaves(self, other) if ints else frozenset())
+        return f.wrap(out, scalar=True)
 
     return run
 
@@ -251,7 +253,7 @@ def _absolute(self: Weak) -> Weak:
     f = self.session
     if pytype is complex:
         out = f.hypot(f.real(self.atom), f.imag(self.atom))
-        return Weak(f, out, float, self.leaves)
+        return Weak(f, out, float)
     return Weak(f, f.emit("abs", self.atom), pytype, self.leaves, interval)
 
 
