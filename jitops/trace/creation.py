@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -271,6 +272,18 @@ def scalar_like(t: Any, value: Any, dtype: Any) -> Any:
     return t.wrap(Literal(value, dtype), scalar=True)
 
 
+def fromiter(t: Any, iter: Any, dtype: Any, count: Any = -1, *, like: Any = None) -> Any:
+    """The values of an iterator, some of them perhaps traced, in an array of one axis."""
+    most = count.__index__()
+    values = list(iter if most < 0 else itertools.islice(iter, most))
+    if not contains_traced(values):
+        return t.wrap_known(np.fromiter(values, dtype, most))
+    if len(values) < most:
+        found = f"Expected {most} but iterator had only {len(values)} items."
+        raise ValueError(f"iterator too short: {found}")
+    return stacked(t, values, dtype)
+
+
 MAKERS: dict[str, Maker] = {
     "broadcast": Broadcast,
     "zeros": _filled_with(0),
@@ -298,6 +311,7 @@ MAKERS: dict[str, Maker] = {
     "require": lambda t, a, dtype=None, requirements=None, **_: asarray(t, a, dtype),
     "vectorize": vectorize,
     "ndenumerate": ndenumerate,
+    "fromiter": fromiter,
     "hanning": plain("hanning"),
     "hamming": plain("hamming"),
     "blackman": plain("blackman"),

@@ -211,12 +211,14 @@ OF_OBJECTS = [
     "bmat",
     "frombuffer",
     "from_dlpack",
-    "fromiter",
     "fromstring",
     "format_float_positional",
     "format_float_scientific",
     "nditer",
 ]
+
+# Classes of arrays, and the module of one, that a function names: NumPy with `WithClasses`.
+ARRAY_CLASSES = frozenset(["ndarray", "matrix", "ma"])
 
 # Python functions that do not dispatch, by module: intercepted where that has been imported.
 MODULES = {
@@ -260,6 +262,7 @@ CREATORS = [
     "require",
     "vectorize",
     "ndenumerate",
+    "fromiter",
     "hanning",
     "hamming",
     "blackman",
@@ -408,8 +411,8 @@ def rebound(t: Any, fn: Any, *, own: bool = True) -> Any:
         if name in fn.__globals__:
             value = fn.__globals__[name]
             new = _replacement(t, name, value, own)
-            if own and value is np and "ndarray" in fn.__code__.co_names:
-                new = room("objects").WithArrayClass(t)
+            if own and value is np and not ARRAY_CLASSES.isdisjoint(fn.__code__.co_names):
+                new = room("objects").WithClasses(t)
             if new is not value:
                 changes[name] = new
         elif own and name in ("min", "max"):
@@ -458,6 +461,8 @@ def _replacement(t: Any, name: str, value: Any, own: bool) -> Any:
         and type(getattr(value, "eager", 0)) is FunctionType
     ):
         return rebound(t, value.eager)  # another op is part of this one
+    if own and kind is ModuleType and value.__name__ == "numpy.ma":
+        return room("objects").MaskedArrays()
     if own and (value is math or getattr(value, "__self__", None) is math):
         return room("pythons").replaced(t, value)
     if own:

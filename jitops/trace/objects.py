@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ from jitops.trace.functions import room
 from jitops.trace.promotion import result_dtype
 from jitops.trace.raising import unsupported
 
-__all__ = ["Grid", "Joiner", "WithArrayClass", "ndenumerate", "vectorize", "vectorized"]
+__all__ = [
+    "Grid", "Joiner", "MaskedArrays", "WithClasses", "ndenumerate", "vectorize", "vectorized",
+]  # fmt: skip
 
 
 class Joiner:
@@ -40,6 +42,10 @@ class Joiner:
         return np.atleast_1d(a)
 
 
+_MATRICES = "Use arrays of two axes, and @ for products."
+_MASKED = "Pass values and mask as two arrays: np.where, reductions with where=mask, x[mask] = v."
+
+
 class Grid:
     """``np.mgrid[...]``, and ``np.ogrid[...]``, whose results are not repeated (sparse)."""
 
@@ -66,8 +72,11 @@ class Grid:
         return self._t.wrap_known(_ranged(key))
 
 
-class WithArrayClass:
-    """NumPy as a traced function sees it that names ``np.ndarray``: calling that makes an array."""
+class WithClasses:
+    """NumPy as a traced function sees it that names a class of arrays.
+
+    Calling ``np.ndarray`` makes an array; matrices and masked arrays are refused.
+    """
 
     def __init__(self, t: Any) -> None:
         def make(
@@ -81,23 +90,51 @@ class WithArrayClass:
                 )
             return room("creation").MAKERS["empty"](t, shape, dtype)
 
-        self.ndarray = _ArrayClass("ndarray", (), {"make": staticmethod(make)})
+        self.ndarray = _class_of(np.ndarray, make)
+        self.matrix = _class_of(np.matrix, _refusal("np.matrix", _MATRICES))
+        self.ma = MaskedArrays()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
 
 
+class MaskedArrays:
+    """The module ``np.ma`` as a traced function sees it: there to ask, not to make."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(np.ma, name)
+        refused = _refusal(f"np.ma.{name}", _MASKED)
+        if isinstance(value, type):
+            return _class_of(value, refused)
+        asks = name in ("isMA", "isMaskedArray", "isarray", "is_masked") or not callable(value)
+        return value if asks else refused
+
+
+def _refusal(name: str, way_out: str) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        raise unsupported(f"{name} is not supported in a traced function", way_out)
+
+    return run
+
+
+def _class_of(original: type, make: Callable[..., Any]) -> type:
+    """Stands for an array class: what is one of it still is, and calling it calls `make`."""
+    members = {"original": original, "make": staticmethod(make)}
+    return _ArrayClass(original.__name__, (), members)
+
+
 class _ArrayClass(type):
-    """Stands for the class: what is an array is one of it."""
+    original: type
+    make: Callable[..., Any]
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        return cls.make(*args, **kwargs)  # type: ignore[attr-defined]
+        return cls.make(*args, **kwargs)
 
     def __instancecheck__(cls, x: Any) -> bool:
-        return isinstance(x, np.ndarray)
+        return isinstance(x, cls.original)
 
     def __subclasscheck__(cls, other: type) -> bool:
-        return issubclass(other, np.ndarray)
+        return issubclass(other, cls.original)
 
 
 def _ranged(key: slice) -> Any:

@@ -37,7 +37,7 @@ _REFUSED: dict[str, str] = {
         busday_count busday_offset is_busday datetime_as_string datetime_data isnat
     """,
     _OBJECTS: """
-        asmatrix bmat fromiter frompyfunc nditer nested_iters
+        asmatrix bmat frompyfunc nditer nested_iters
     """,
 }
 

@@ -45,7 +45,7 @@ REFUSED = {
     ),
     "runs in NumPy as a host step": "polyfit",
     "dates": "busday_count busday_offset is_busday datetime_as_string datetime_data isnat",
-    "made for Python objects": "asmatrix bmat fromiter nested_iters matrix",
+    "made for Python objects": "asmatrix bmat nested_iters matrix",
 }
 REASONS = {name: reason for reason, names in REFUSED.items() for name in names.split()}
 

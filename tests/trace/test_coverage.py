@@ -27,7 +27,7 @@ ARGUMENTS = {
 }  # fmt: skip
 EXTRA = {
     "percentile": (50,), "quantile": (0.5,),
-    "nanpercentile": (50,), "nanquantile": (0.5,), "fromiter": (float,),
+    "nanpercentile": (50,), "nanquantile": (0.5,),
     "fromregex": ("a", float),
 }  # fmt: skip
 FIRST = dict.fromkeys(("save", "savetxt", "savez", "savez_compressed"), ("file",))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.ma as masked
 import pytest
-from against_numpy import same
+from against_numpy import check, same
 
 import jitops
 from jitops.errors import UnsupportedError
@@ -62,3 +63,30 @@ def test_an_array_on_given_memory_is_refused_with_its_line(tmp_path):
 
     with pytest.raises(UnsupportedError, match=r"buffer=.*test_objects\.py:\d+"):
         jitops.jitop(on_memory)(np.ones(2))
+
+
+def from_iterators(x: Any, n: int) -> Any:
+    doubles = (2 * v for v in x)
+    return np.fromiter(doubles, np.float32, n), np.fromiter(x[:2], float), np.fromiter((1, 2), "i4")
+
+
+def test_iterators_of_traced_values():
+    check(from_iterators, np.linspace(0, 1, 5), 3)
+    with pytest.raises(ValueError, match="iterator too short"):
+        jitops.jitop(lambda x: np.fromiter(x, float, 9), strict=True)(np.ones(3))
+
+
+def test_other_classes_of_arrays_can_be_asked_for_but_not_made():
+    def asks(x):
+        known = isinstance(x, (np.ma.MaskedArray, np.matrix)) or np.ma.isMaskedArray(x)
+        return -x if known else 2 * x
+
+    check(asks, np.ones(3))
+    for make in (
+        lambda x: np.matrix(x) * 2,
+        lambda x: np.ma.masked_where(x > 1, x).mean(),
+        lambda x: np.ma.MaskedArray(x),
+        lambda x: masked.array(x),
+    ):
+        with pytest.raises(UnsupportedError, match=r"(?s)np.ma.*not supported.*test_objects"):
+            jitops.jitop(make, strict=True)(np.ones((2, 2)))
