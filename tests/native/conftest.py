@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bindings import Node, array, scalar
 from kernel_sources import ADD
 
 from jitops import _native
@@ -39,3 +40,21 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
 @pytest.fixture(scope="session")
 def library(build: Callable[[str], bytes]) -> _native.Library:
     return _native.Library(build(ADD))
+
+
+@pytest.fixture
+def add16(library: _native.Library) -> _native.Binding:
+    spec = array("float32", (16,))
+    program = _native.Program(library, "add16", [spec, spec], [("float32", (16,))], 0, 10, name="a")
+    return _native.Binding(program, (0, 1), ("out", 0, "array"))
+
+
+@pytest.fixture
+def axpy(library: _native.Library) -> Callable[..., _native.Binding]:
+    def make(first: _native.Input, result: Node = ("out", 0, "array")) -> _native.Binding:
+        program = _native.Program(
+            library, "axpy", [first, scalar("float64")], [("float64", (2, 3))], 0, 10, name="axpy"
+        )
+        return _native.Binding(program, (0, 1), result)
+
+    return make
