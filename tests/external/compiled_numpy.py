@@ -137,13 +137,23 @@ def leaves_of(x: Any) -> list[Any]:
     return [x]
 
 
-def filled(x: Any, numbers: dict[int, int]) -> Any:
-    """The structure with numbers in the places of arrays."""
+class Place:
+    """Where an argument of the op stands in the arguments of the call."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __repr__(self) -> str:
+        return f"<argument {self.number}>"
+
+
+def filled(x: Any, places: dict[int, Place]) -> Any:
+    """The structure with places instead of arrays: it keeps none alive."""
     if nested(x):
-        return type(x)(filled(item, numbers) for item in x)
+        return type(x)(filled(item, places) for item in x)
     if type(x) is dict:
-        return {name: filled(item, numbers) for name, item in x.items()}
-    return numbers[id(x)] if numeric(x) else x
+        return {name: filled(item, places) for name, item in x.items()}
+    return places[id(x)] if numeric(x) else x
 
 
 def with_labels(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -190,30 +200,50 @@ def run(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     if reason:
         CALLS[reason] += 1
         return function(*args, **kwargs)
-    numbers = {key: number for number, key in enumerate(places)}
-    structure = filled((args, kwargs), numbers)  # keeps no array
-
-    def call(*values: Any) -> Any:
-        given, named = rebuilt(structure, (args, kwargs), values)
-        return function(*given, **named)
-
-    call.__name__ = getattr(function, "__name__", "call")
-    op = jitops.jitop(call)
+    numbered = {key: Place(number) for number, key in enumerate(places)}
+    op = op_of(function, filled((args, kwargs), numbered))
+    before = (op.size, op.hits)
     found = op(*arrays)
-    if not op.size:
-        raise FellBackError(f"{call.__name__} ran in NumPy")
+    if (op.size, op.hits) == before:
+        raise FellBackError(f"{op.__name__} ran in NumPy")
     CALLS["jitops"] += 1
     return found
 
 
-def rebuilt(structure: Any, original: Any, values: Any) -> Any:
-    """The arguments with the op's own values in the places of arrays."""
-    if nested(original):
-        pairs = zip(structure, original)
-        return type(original)(rebuilt(s, o, values) for s, o in pairs)
-    if type(original) is dict:
-        return {name: rebuilt(structure[name], o, values) for name, o in original.items()}
-    return values[structure] if numeric(original) else structure
+# Constants that are the same wherever they look the same.
+PLAIN = (bool, int, float, complex, str, type(None), type, numpy.dtype)
+OPS: dict[Any, Any] = {}
+
+
+def op_of(function: Callable[..., Any], structure: Any) -> Any:
+    """The op of such calls: equal ones share it, so that it sees their sizes vary."""
+    constants = [x for x in leaves_of(structure) if type(x) is not Place]
+    if not all(isinstance(x, PLAIN) for x in constants):
+        return made(function, structure)
+    key = (function, repr(structure), *constants)  # by repr, 0.0 is not -0.0, nor 1 True
+    if key not in OPS:
+        OPS[key] = made(function, structure)
+    return OPS[key]
+
+
+def made(function: Callable[..., Any], structure: Any) -> Any:
+    """A new op of the function, whose arguments fill the places of the structure."""
+
+    def call(*values: Any) -> Any:
+        given, named = rebuilt(structure, values)
+        return function(*given, **named)
+
+    call.__name__ = getattr(function, "__name__", "call")
+    return jitops.jitop(call)
+
+
+def rebuilt(structure: Any, values: Any) -> Any:
+    """The arguments with the op's own values in their places."""
+    if nested(structure):
+        return type(structure)(rebuilt(item, values) for item in structure)
+    if type(structure) is dict:
+        return {name: rebuilt(item, values) for name, item in structure.items()}
+    return values[structure.number] if type(structure) is Place else structure
 
 
 class Compiled:
