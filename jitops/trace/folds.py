@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from jitops.trace.functions import room
 from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL
 from jitops.trace.tracer import Tracer
 
 NoValue: Any = np._NoValue
 
-STEPS = 512  # calls that are written one after the other
+UNROLLED = 16  # calls that are written one after the other; more are a loop
+PARTS = 512  # of a reduceat
 
 # Ufuncs whose steps may be regrouped: halves are combined, in as many kernels as bits of the size.
 REGROUPED = {
@@ -20,13 +23,14 @@ REGROUPED = {
     "bitwise_xor", "logical_and", "logical_or", "logical_xor", "gcd", "hypot", "logaddexp",
     "logaddexp2",
 }  # fmt: skip
+ROUNDED = {"hypot", "logaddexp", "logaddexp2"}  # whose running results regrouping would change
 WIDE = {"subtract", "divide"}
 SUMS = {"add", "multiply", "logical_and", "logical_or", "logical_xor"}
 
 
 def fold_dtype(ufunc: Any, x: Tracer, dtype: Any) -> np.dtype[Any]:
     """The dtype of the steps, by NumPy's own resolution for reductions; raises what it raises."""
-    options: dict[str, Any] = {"reduction": True}
+    options: dict[str, Any] = {"reduction": True, "casting": "unsafe"}
     if dtype is not None:
         options["signature"] = (np.dtype(dtype), None, None)
     loop = ufunc.resolve_dtypes((None, x.dtype, None), **options)
@@ -59,7 +63,7 @@ def reduced(
     if start is None and not line.shape[0]:
         raise ValueError(f"zero-size array to reduction operation {name} which has no identity")
     first = None if start is None else np.full(line.shape[1:], start, inner)
-    fold = _halved if name in REGROUPED else _stepped
+    fold = _halved if name in REGROUPED else partial(_stepped, t)
     return fold(ufunc, line, mask, first).astype(wanted)
 
 
@@ -85,24 +89,29 @@ def _halved(ufunc: Any, line: Any, mask: Any, first: Any) -> Any:
     return line[0] if first is None else ufunc(first, line[0])
 
 
-def _stepped(ufunc: Any, line: Any, mask: Any, first: Any) -> Any:
-    _limited(ufunc, "reduce", line.shape[0])
-    out = line[0] if first is None else first
-    for i in range(first is None, line.shape[0]):
-        new = ufunc(out, line[i]).astype(line.dtype)
-        out = new if mask is None else np.where(mask[i], new, out)
-    return out
+def _stepped(t: Any, ufunc: Any, line: Any, mask: Any, first: Any) -> Any:
+    if first is None:
+        first, line = line[0], line[1:]
+    rows = (line,) if mask is None else (line, mask)
+    if line.shape[0] > UNROLLED:
+        step = partial(_folded, ufunc)
+        return room("control").scan(t, step, first, rows, int(line.shape[0]), False)[0]
+    for row in zip(*rows):
+        first, _ = _folded(ufunc, first, row)
+    return first
 
 
-def running(ufunc: Any, line: Any) -> Any:
+def _folded(ufunc: Any, carry: Any, row: Any) -> tuple[Any, None]:
+    """A step of a reduction: the carry with one more row, where its mask is set."""
+    new = ufunc(carry, row[0]).astype(row[0].dtype)
+    return (new if len(row) == 1 else np.where(row[1], new, carry)), None
+
+
+def running(t: Any, ufunc: Any, line: Any) -> Any:
     """``ufunc.accumulate`` along the first axis of an array of the steps' dtype."""
-    count, name = line.shape[0], ufunc.__name__
-    if name not in REGROUPED:
-        _limited(ufunc, "accumulate", count)
-        parts = [line[:1]]
-        for i in range(1, count):
-            parts.append(ufunc(parts[-1], line[i : i + 1]).astype(line.dtype))
-        return np.concatenate(parts)
+    count = line.shape[0]
+    if ufunc.__name__ not in REGROUPED - ROUNDED:
+        return np.concatenate(_steps(t, ufunc, line))
     step = 1
     while step < count:  # after k rounds an element has seen the 2**k elements before it
         line = np.concatenate([line[:step], ufunc(line[:-step], line[step:])])
@@ -110,13 +119,21 @@ def running(ufunc: Any, line: Any) -> Any:
     return line
 
 
-def _limited(ufunc: Any, method: str, count: int) -> None:
-    if count > STEPS:
-        raise unsupported(
-            f"np.{ufunc.__name__}.{method} of {count} elements in a row is not supported in a"
-            " traced function",
-            f"Use at most {STEPS}, or write it as a loop.",
-        )
+def _steps(t: Any, ufunc: Any, line: Any) -> list[Any]:
+    """The first row, and each row after it joined to all before, in order."""
+    parts, count = [line[:1]], line.shape[0]
+    if count > UNROLLED:
+        step = partial(_joined, ufunc)
+        rows = room("control").scan(t, step, line[0], line[1:], int(count) - 1, False)[1]
+        return [*parts, rows]
+    for i in range(1, count):
+        parts.append(ufunc(parts[-1], line[i : i + 1]).astype(line.dtype))
+    return parts
+
+
+def _joined(ufunc: Any, carry: Any, row: Any) -> tuple[Any, Any]:
+    new = ufunc(carry, row).astype(row.dtype)
+    return new, new
 
 
 def at_indices(
@@ -135,7 +152,11 @@ def at_indices(
     if first.size and not 0 <= first.min() <= first.max() < count:
         bad = first[(first < 0) | (first >= count)][0]
         raise IndexError(f"index {bad} out-of-bounds in {name[3:]} [0, {count})")
-    _limited(ufunc, "reduceat", first.size)
+    if first.size > PARTS:
+        raise unsupported(
+            f"{name} of {first.size} indices is not supported in a traced function",
+            f"Use at most {PARTS}, or write it as a loop.",
+        )
     line: Any = np.moveaxis(x, at, 0)
     parts = []
     # A part starts with its first element; where sums are made, from the identity as elsewhere.

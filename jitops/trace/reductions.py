@@ -79,10 +79,11 @@ def reduce(
     name = ufunc.__name__
     axes = normal_axes(x, axis)
     target(t, out)
-    if name not in FOLDS or (x.dtype.kind == "c" and FOLDS[name][2] is None):
+    kind = _fold_dtype(ufunc, x, dtype, out) if name in FOLDS else None
+    if kind is None or (kind.kind == "c" and FOLDS[name][2] is None):
         atom = t.array(folds.reduced(t, ufunc, x, axes, dtype, initial, where)).read()
     else:
-        atom = _fold(t, name, x, axes, _fold_dtype(ufunc, x, dtype, out), initial, where)
+        atom = _fold(t, name, x, axes, kind, initial, where)
     if keepdims:
         atom = t.reshape(atom, kept_shape(x.shape, axes))
     return finish(t, atom, out)
@@ -120,17 +121,16 @@ def target(t: Any, out: Any) -> Any:
 
 def _fold_dtype(ufunc: Any, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
     name = ufunc.__name__
+    if dtype is not None:
+        return folds.fold_dtype(ufunc, x, dtype)  # which refuses what NumPy refuses
     if name.startswith("logical"):
         return BOOL
-    if dtype is not None:
-        wanted: np.dtype[Any] = np.dtype(dtype)
-        return wanted
     place = out[0] if type(out) is tuple else out
     if type(place) is Tracer and name in ("add", "multiply"):
         return np.promote_types(x.dtype, place.dtype)
     if name in ("add", "multiply"):
         return sum_dtype(x.dtype)
-    return folds.fold_dtype(ufunc, x, None)  # which refuses what NumPy refuses
+    return folds.fold_dtype(ufunc, x, None)
 
 
 def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -229,18 +229,31 @@ def accumulate(
     if not x.ndim:
         raise TypeError("cannot accumulate on a scalar")
     at = normal_axis(x.ndim, axis)
-    if name in ("add", "multiply"):
-        dtype = sum_dtype(x.dtype) if dtype is None else np.dtype(dtype)
+    if dtype is not None:
+        dtype = folds.fold_dtype(ufunc, x, dtype)
+    elif name in ("add", "multiply"):
+        dtype = sum_dtype(x.dtype)
+    if name in RUNNING_TRUTHS and (dtype == BOOL or name.startswith("logical")):
+        result = _running_truth(t, RUNNING_TRUTHS[name], t.cast(x.read(), BOOL), at)
+    elif name in ("add", "multiply"):
         op = "cumsum" if name == "add" else "cumprod"
         result = t.wrap(t.emit(op, t.cast(x.read(), dtype), axis=at, reverse=False))
-    elif name in ("logical_or", "logical_and", "logical_xor"):
-        result = _running_truth(t, name, t.cast(x.read(), BOOL), at)
     else:
         line: Any = np.moveaxis(x, at, 0)
         line = line.astype(folds.fold_dtype(ufunc, x, dtype))
-        result = np.moveaxis(folds.running(ufunc, line), 0, at)
+        result = np.moveaxis(folds.running(t, ufunc, line), 0, at)
         result = t.wrap(result.read())
     return finish(t, result.read(), out)
+
+
+# What a running fold of bools is.
+RUNNING_TRUTHS = {
+    "add": "logical_or",
+    "multiply": "logical_and",
+    "logical_or": "logical_or",
+    "logical_and": "logical_and",
+    "logical_xor": "logical_xor",
+}
 
 
 def _running_truth(t: Any, name: str, flag: Any, axis: int) -> Any:

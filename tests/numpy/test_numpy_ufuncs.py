@@ -10,6 +10,8 @@ from comparing import compare
 from samples import DTYPES as ALL_DTYPES
 from samples import mismatch, pairs
 
+from jitops import jitop
+
 DTYPES = [name for name in ALL_DTYPES if name != "bfloat16"]  # NumPy's own
 NO_NUMBERS = {"isnat"}
 GROUP = 12
@@ -108,3 +110,15 @@ def test_shifts_by_numbers_of_the_program(dtype):
 
     calls = [(f"{n}", lambda x, n=n: (x << n, x >> n, n << x), (x,)) for n in (0, width - 1, width)]
     compare(calls)
+
+
+@pytest.mark.parametrize("count", [6, 40])
+def test_running_results_are_those_of_calls_in_order(count):
+    ufuncs = (np.hypot, np.logaddexp, np.logaddexp2, np.arctan2, np.subtract)
+    x = np.random.default_rng(5).random(count)
+    running = jitop(lambda x: [f.accumulate(x) for f in ufuncs])(x)
+    step = jitop(lambda carry, x: [f(c, x) for f, c in zip(ufuncs, carry)])
+    carry = [x[0]] * len(ufuncs)
+    for n in range(1, count):
+        carry = step(carry, x[n])
+        assert carry == [line[n] for line in running]

@@ -114,6 +114,17 @@ def test_out_where_dtype_and_casting_mean_what_they_mean_in_numpy():
         trace(lambda a, o: np.add(a, a, out=o), (a, np.zeros((3, 4), "int32")), {})
 
 
+@pytest.mark.parametrize("method", ["reduce", "accumulate"])
+def test_a_dtype_without_a_loop_is_numpys_error(method):
+    for name, dtype in (("logical_and", "int8"), ("bitwise_or", "float32"), ("equal", None)):
+        fold = getattr(getattr(np, name), method)
+        for x in (np.arange(4), np.ones(4)):
+            with pytest.raises(TypeError) as wanted:
+                fold(x, dtype=dtype)
+            with pytest.raises(type(wanted.value)):
+                trace(lambda x, fold=fold, dtype=dtype: fold(x, dtype=dtype), (x,), {})
+
+
 def test_runtime_ints_meet_small_dtypes_only_where_they_fit():
     x = np.arange(5, dtype="int8")
     traced = trace(lambda x, n: x + n, (x, 100), {})

@@ -16,6 +16,8 @@ WRONG_IN_NUMPY = {"arctan2", "power", "float_power"}
 # NumPy resolves these in a way of their own for reductions, which has no use.
 LEFT_OUT = {"ldexp"}
 
+MANY = 20  # more rows than a reduction by calls of the ufunc writes one after the other
+
 Call = tuple[str, Any, tuple[Any, ...]]
 
 
@@ -76,9 +78,16 @@ def _methods(ufunc: Any, operands: list[Any], mask: Any) -> Iterator[Call]:
     yield "outer", lambda a, b: ufunc.outer(a, b), (x[0], y)
     yield "accumulate", lambda a: ufunc.accumulate(a), (x,)
     yield "accumulate axis", lambda a: ufunc.accumulate(a, axis=1), (x,)
+    yield "accumulate bool", lambda a: ufunc.accumulate(a, dtype=bool), (x,)
+    many = values(np.random.default_rng(MANY), (MANY, 2), x.dtype.name)
+    yield "accumulate many", lambda a: ufunc.accumulate(a), (many,)
     if ufunc.__name__ in WRONG_IN_NUMPY:
         return
     yield "reduce", lambda a: ufunc.reduce(a), (x,)
+    if ufunc is not np.multiply:  # which underflows in float16
+        yield "reduce many", lambda a: ufunc.reduce(a), (many,)
+    yield "reduce bool", lambda a: ufunc.reduce(a, axis=1, dtype=bool), (x,)
+    yield "reduce complex", lambda a: ufunc.reduce(a, axis=1, dtype="complex64"), (x,)
     yield "reduce keepdims", lambda a: ufunc.reduce(a, axis=1, keepdims=True), (x,)
     yield "reduce axes", lambda a: ufunc.reduce(a, axis=(0, 1)), (x,)
     yield "reduce initial", lambda a: ufunc.reduce(a, axis=1, initial=1), (x,)
