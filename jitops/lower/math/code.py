@@ -242,6 +242,14 @@ def quotient(c: Code, top: Expr, top_low: Expr, bottom: Expr, bottom_low: Expr) 
     return c.fma(residual, inverse, q)
 
 
+def reciprocal_guess(c: Code, x: Expr) -> Expr:
+    """1 / x to 5 % for normal float32 x > 0, from its bits; for the errors of roots and quotients.
+
+    The exponent changes sign, and so does the mantissa, as a linear function of it.
+    """
+    return c.bitcast(c.sub(scalar.const(0x7EF31000, "int32"), c.bits(x)), "float32")
+
+
 def widened(function: Callable[..., Expr]) -> Callable[..., Expr]:
     """Make the float32 function that computes in float64 and rounds once at the end."""
 

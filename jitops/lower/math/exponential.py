@@ -136,21 +136,25 @@ def exp2_float64(c: Code, x: Expr) -> Expr:
     return c.scale_by_power(value, n_bits)
 
 
-def exp2_kernel(c: Code, x: Expr) -> Expr:
-    """2**x in float64 to 2^-27.5 for |x| < 1000: what float32 functions need."""
-    n, n_bits = c.round_scaled(x, 1.0)
-    r = c.sub(x, n)
-    return c.mul(c.fma(r, c.polynomial(r, EXP2_32), 1.0), c.power_of_two(n_bits, "float64"))
+def expm1_float32(c: Code, x: Expr) -> Expr:
+    """exp(x) - 1 in float32: ``(2**n - 1) + 2**n (exp(r) - 1)``, the sum and r in two parts.
 
-
-def expm1_wide(c: Code, x: Expr) -> Expr:
-    """exp(x) - 1 of a float32, computed in float64 and rounded once; below 0.9 ULP."""
-    y = c.clamp(x, -110.0, 110.0)
+    Below 0.8 ULP.
+    """
+    high, low = LN2_32
+    y = c.clamp(x, -30.0, 89.0)
     n, n_bits = c.round_scaled(y, LOG2_E)
-    r = c.fma(n, -LN2_64[0], y)
-    power = c.power_of_two(n_bits, "float64")
-    near = c.fma(c.mul(r, r), c.polynomial(r, EXP_32), r)
-    return c.select(c.eq(x, 0.0), x, c.fma(near, power, c.sub(power, 1.0)))
+    first = c.fma(n, -high, y)
+    r = c.fma(n, -low, first)
+    r_low = c.fma(n, -low, c.sub(first, r))
+    tail = c.fma(c.mul(r, r), c.polynomial(r, EXP_32_LONG), r_low)
+    half = c.power_of_two(c.sub(n_bits, 1), "float32")  # 2**n / 2: 2**128 is too large
+    less, more = c.sub(half, 0.5), c.mul(half, r)
+    less_low = c.sub(c.sub(half, less), 0.5)
+    total, error = c.ordered_sum(less, more)
+    error = c.fma(half, tail, c.add(error, less_low))
+    result = c.mul(c.add(total, error), 2.0)
+    return c.select(c.lt(c.fabs(x), 2.0**-25), x, result)
 
 
 def expm1_float64(c: Code, x: Expr) -> Expr:

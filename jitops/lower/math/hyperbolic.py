@@ -7,8 +7,8 @@ exponentials is ever formed. Polynomials by the Remez exchange with rounded coef
 
 from __future__ import annotations
 
-from jitops.lower.math.code import FLOAT64, Code, quotient
-from jitops.lower.math.exponential import EXP_32, LN2_32, LN2_64, LOG2_E, reduce_by_ln2
+from jitops.lower.math.code import FLOAT32, FLOAT64, Code, quotient
+from jitops.lower.math.exponential import EXP_32, LN2_32, LOG2_E, reduce_by_ln2
 from jitops.lower.scalar import Expr
 
 # (sinh(r) - r) / r^3 and (cosh(r) - 1 - r^2/2) / r^4 in r^2 on |r| <= ln(2)/2; below 2^-61.6,
@@ -27,9 +27,15 @@ COSH_64 = (
     0.0013888888888873283,
     0.041666666666666685,
 )
-# The same to 2^-37.4, 2^-33.2, for float32 functions.
-SINH_KERNEL = (0.0001990501167517835, 0.008333288883562679, 0.16666666754761306)
-COSH_KERNEL = (0.0013935441909920178, 0.041666459148544645)
+# The same to 2^-28.2, 2^-33.2; and the first on |r| <= 1, below 2^-31.6.
+EXP_ODD_32 = (0.00836897175759077, 0.166665181517601)
+COSH_32 = (0.0013935437891632318, 0.041666459292173386)
+SINH_32 = (
+    2.7822131869470468e-06,
+    0.00019842895562760532,
+    0.00833331048488617,
+    0.1666666716337204,
+)
 # (tanh(x) - x) / x^3 in x^2 on |x| <= 0.98; below 2^-28.
 TANH_32 = (
     -0.0003772270283661783,
@@ -131,29 +137,36 @@ def cosh_float64(c: Code, x: Expr) -> Expr:
     return c.add(cosh, cosh)
 
 
-def _sinh_cosh_kernel(c: Code, x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
-    """Give ``a, b, sinh r, cosh r`` in float64 to 2^-33.
-
-    sinh x = a cosh r + b sinh r and cosh x = b cosh r + a sinh r.
-    """
-    x = c.clamp(x, -110.0, 110.0)
-    n, biased = c.round_scaled(x, LOG2_E)
-    r = c.fma(n, -LN2_64[0], x)
+def _exp_quarters_float32(c: Code, magnitude: Expr) -> tuple[Expr, Expr, Expr]:
+    """exp(|x|)/4 as a value and its error, and exp(-|x|)/4, in float32."""
+    bounded = c.select(c.gt(magnitude, 89.5), 89.5, magnitude)
+    n, biased = c.round_scaled(bounded, LOG2_E)
+    r = c.fma(n, -LN2_32[1], c.fma(n, -LN2_32[0], bounded))
     z = c.mul(r, r)
-    sinh = c.fma(c.mul(z, r), c.polynomial(z, SINH_KERNEL), r)
-    cosh = c.fma(z, c.fma(z, c.polynomial(z, COSH_KERNEL), 0.5), 1.0)
-    grow = c.power_of_two(c.sub(biased, 1), "float64")
-    shrink = c.power_of_two(c.sub(2 * FLOAT64.bias - 1, biased), "float64")
-    return c.sub(grow, shrink), c.add(grow, shrink), sinh, cosh
+    cube, series = c.mul(z, r), c.polynomial(z, EXP_ODD_32)
+    even = c.fma(c.mul(z, z), c.polynomial(z, COSH_32), c.mul(z, 0.5))
+    power = c.power_of_two(c.sub(biased, 2), "float32")
+    total, error = c.ordered_sum(power, c.mul(power, r))
+    error = c.fma(power, c.fma(cube, series, even), error)
+    inverse = c.power_of_two(c.sub(2 * FLOAT32.bias - 2, biased), "float32")
+    inverse = c.select(c.lt(power, 2.0**30), inverse, 0.0)  # beyond, its bits may have wrapped
+    falling = c.add(c.sub(c.fma(c.neg(cube), series, even), r), 1.0)
+    return total, error, c.mul(inverse, falling)
 
 
-def sinh_wide(c: Code, x: Expr) -> Expr:
-    """Sinh of a float32, computed in float64 and rounded once; below 0.51 ULP."""
-    a, b, sinh, cosh = _sinh_cosh_kernel(c, x)
-    return c.copysign(c.fma(b, sinh, c.mul(a, cosh)), x)
+def sinh_float32(c: Code, x: Expr) -> Expr:
+    """Sinh in float32: odd polynomial below 1, (exp(|x|) - exp(-|x|)) / 2 above; below 1 ULP."""
+    magnitude = c.fabs(x)
+    square = c.mul(x, x)
+    small = c.fma(c.mul(square, magnitude), c.polynomial(square, SINH_32), magnitude)
+    rising, error, falling = _exp_quarters_float32(c, magnitude)
+    large = c.add(rising, c.sub(error, falling))
+    large = c.add(large, large)
+    return c.copysign(c.select(c.lt(magnitude, 1.0), small, large), x)
 
 
-def cosh_wide(c: Code, x: Expr) -> Expr:
-    """Cosh of a float32, computed in float64 and rounded once; below 0.51 ULP."""
-    a, b, sinh, cosh = _sinh_cosh_kernel(c, x)
-    return c.fma(a, sinh, c.mul(b, cosh))
+def cosh_float32(c: Code, x: Expr) -> Expr:
+    """Cosh in float32 as (exp(|x|) + exp(-|x|)) / 2; below 1 ULP."""
+    rising, error, falling = _exp_quarters_float32(c, c.fabs(x))
+    half = c.add(rising, c.add(error, falling))
+    return c.add(half, half)

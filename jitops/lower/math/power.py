@@ -12,8 +12,8 @@ from tvm import tirx
 
 from jitops.lower import scalar
 from jitops.lower.math.code import Code
-from jitops.lower.math.exponential import exp2_kernel, exp_of_reduced, reduce_by_ln2
-from jitops.lower.math.logarithm import LN2_SPLIT_64, SQRT_HALF, log2_kernel, split_any
+from jitops.lower.math.exponential import EXP2_32, exp_of_reduced, reduce_by_ln2
+from jitops.lower.math.logarithm import LN2_SPLIT_64, LOG2_E_32, SQRT_HALF, split_any
 from jitops.lower.scalar import Expr
 
 # ((log((1+s)/(1-s)) - 2s) / s^3 - 2/3) / s^2 in s^2 on |s| <= 0.1716; the error of log is below
@@ -28,18 +28,69 @@ POW_LOG = (
     0.28571428571445123,
     0.3999999999999998,
 )
+# (log2(1 + r) - r log2(e) + r^2 log2(e) / 2) / r^3 on |r| <= 0.1035; the error of log2 is below
+# 2^-33.2 of r.
+POW_LOG2_32 = (
+    -0.17761409282684326,
+    0.2094343900680542,
+    -0.24043011665344238,
+    0.28851911425590515,
+    -0.36067429184913635,
+    0.480898380279541,
+)
+# From which mantissa on, a factor, and its -log2 as 14 bits and the rest; they make |r| least.
+LOWEST_32 = 0.9412
+SEGMENTS_32 = (
+    (1.1034483, 13 / 16, float.fromhex("0x1.32cp-2"), float.fromhex("-0x1.1c8f12p-22")),
+    (1.3333334, 11 / 16, float.fromhex("0x1.14cp-1"), float.fromhex("0x1.583f9ap-15")),
+    (1.6, 9 / 16, float.fromhex("0x1.a9p-1"), float.fromhex("-0x1.a39fbep-19")),
+)
+CBRT_GUESS_32 = 0x54A1F600  # its bits less a third of m's are those of m**(-1/3), to 3.4 %
 TWO_THIRDS = (2.0 / 3.0, float.fromhex("0x1.5555555555555p-55"))
 
 
 def pow_float32(c: Code, x: Expr, y: Expr) -> Expr:
-    """x**y in float32 as 2**(y log2 |x|), in float64 rounded once; below 0.7 ULP.
+    """x**y in float32 as 2**(y log2 |x|), the logarithm and the product in two parts.
 
-    C99's special cases.
+    Below 1 ULP; C99's special cases.
     """
-    log = log2_kernel(c, c.cast(c.fabs(x), "float64"))
-    exponent = c.mul(c.cast(c.clamp(y, -(2.0**60), 2.0**60), "float64"), log)
-    value = exp2_kernel(c, c.clamp(exponent, -300.0, 300.0))
-    return _pow_specials(c, x, y, c.cast(value, "float32"))
+    magnitude, infinity = c.fabs(x), float("inf")
+    log, log_low = _log2_pair(c, magnitude)
+    log = c.select(c.eq(magnitude, 0.0), -infinity, log)
+    log = c.select(c.eq(magnitude, infinity), infinity, log)
+    bounded = c.clamp(y, -(2.0**60), 2.0**60)
+    exponent, error = c.product(bounded, log)
+    error = c.fma(bounded, log_low, error)
+    near = c.clamp(exponent, -151.0, 129.0)
+    error = c.select(c.eq(near, exponent), error, 0.0)
+    n, n_bits = c.round_scaled(c.add(near, error), 1.0, biases=2)
+    r = c.add(c.sub(near, n), error)
+    value = c.fma(r, c.polynomial(r, EXP2_32), 1.0)
+    return _pow_signs(c, x, y, c.scale_by_power(value, n_bits))
+
+
+def _log2_pair(c: Code, x: Expr) -> tuple[Expr, Expr]:
+    """log2(x) in float32 for finite x > 0 as a value and its error, to 2^-31.5.
+
+    A factor near 1/m of four bits leaves r = m factor - 1, which is exact and below 0.104; the
+    first two terms of its logarithm are carried in two parts.
+    """
+    k, m = split_any(c, x, LOWEST_32)
+    factor, base, low = (scalar.const(value, "float32") for value in (1.0, 0.0, 0.0))
+    for start, *values in SEGMENTS_32:
+        beyond = c.ge(m, start)
+        chosen = zip(values, (factor, base, low), strict=True)
+        factor, base, low = (c.select(beyond, value, other) for value, other in chosen)
+    r = c.fma(m, factor, -1.0)
+    second, error = c.product(r, -0.5 * LOG2_E_32[0])
+    slope, slope_error = c.ordered_sum(scalar.const(LOG2_E_32[0], "float32"), second)
+    rest = c.fma(r, -0.5 * LOG2_E_32[1], LOG2_E_32[1])
+    small = c.add(slope_error, c.add(error, rest))
+    square = c.mul(r, r)
+    slope_low = c.fma(square, c.polynomial_by_halves(r, square, POW_LOG2_32), small)
+    product, product_low = c.product(r, slope)
+    head, error = c.ordered_sum(c.add(k, base), product)
+    return head, c.add(c.add(error, low), c.fma(r, slope_low, product_low))
 
 
 def pow_float64(c: Code, x: Expr, y: Expr) -> Expr:
@@ -84,18 +135,23 @@ def _pow_specials(c: Code, x: Expr, y: Expr, value: Expr) -> Expr:
     zero = c.eq(magnitude, 0.0)
     pole = c.either(c.both(zero, c.lt(y, 0.0)), c.both(c.eq(magnitude, infinity), c.gt(y, 0.0)))
     value = c.select(c.either(zero, c.eq(magnitude, infinity)), 0.0, value)
-    value = c.select(pole, infinity, value)
+    return _pow_signs(c, x, y, c.select(pole, infinity, value))
+
+
+def _pow_signs(c: Code, x: Expr, y: Expr, value: Expr) -> Expr:
+    """C99's special cases, F.9.4.4, around |x|**y for every x but NaN, and y != 0."""
     integral = c.eq(c.trunc(y), y)
     half = c.mul(y, 0.5)
     odd = c.both(integral, scalar.not_(c.eq(c.trunc(half), half)))
     signed = c.select(odd, c.copysign(value, x), value)
-    finite_negative = c.both(c.lt(x, 0.0), c.lt(magnitude, infinity))
+    opposite = c.bits(c.neg(x))  # as an integer: negative for positive x, then zero, then large
+    finite_negative = c.both(
+        c.gt(opposite, 0), c.lt(opposite, c.bits(scalar.const(float("inf"), scalar.dtype_of(x))))
+    )
     signed = c.select(c.both(finite_negative, scalar.not_(integral)), float("nan"), signed)
     known = c.both(c.eq(x, x), c.eq(y, y))
     signed = c.select(known, signed, float("nan"))
-    unit = c.either(c.eq(y, 0.0), c.eq(x, 1.0))
-    unit = c.either(unit, c.both(c.eq(x, -1.0), c.eq(c.fabs(y), infinity)))
-    return c.select(unit, 1.0, signed)
+    return c.select(c.either(c.eq(y, 0.0), c.eq(x, 1.0)), 1.0, signed)
 
 
 def _inverse_cube_root(c: Code, m: Expr) -> Expr:
@@ -110,11 +166,28 @@ def _inverse_cube_root(c: Code, m: Expr) -> Expr:
     return y
 
 
-def cbrt_wide(c: Code, x: Expr) -> Expr:
-    """Cube root of a float32, computed in float64 and rounded once; below 0.51 ULP."""
+def _cube_root_step(c: Code, m: Expr, y: Expr) -> Expr:
+    """The cube root of m from its inverse y, with the error of its cube taken off."""
+    inverse_square = c.mul(y, y)
+    root = c.mul(m, inverse_square)
+    square, square_low = c.product(root, root)
+    residual = c.fma(c.neg(square), root, m)
+    residual = c.fma(c.neg(square_low), root, residual)
+    return c.fma(c.mul(residual, 1.0 / 3.0), inverse_square, root)
+
+
+def cbrt_float32(c: Code, x: Expr) -> Expr:
+    """Cube root in float32: one corrected step from m y^2 with y = m**(-1/3); below 0.7 ULP."""
     m = c.fabs(x)
-    y = _inverse_cube_root(c, m)
-    root = c.copysign(c.mul(m, c.mul(y, y)), x)
+    small = c.lt(m, 2.0**-100)  # its square's error would vanish
+    m = c.select(small, c.mul(m, 2.0**72), m)
+    guess = c.fma(c.cast(c.bits(m), "float32"), -1.0 / 3.0, float(CBRT_GUESS_32))
+    y = c.bitcast(c.cast(guess, "int32"), "float32")
+    for _ in range(2):
+        h = c.fma(c.neg(c.mul(m, y)), c.mul(y, y), 1.0)
+        y = c.fma(c.mul(y, h), c.fma(h, 2.0 / 9.0, 1.0 / 3.0), y)
+    root = _cube_root_step(c, m, y)
+    root = c.copysign(c.select(small, c.mul(root, 2.0**-24), root), x)
     return c.select(c.both(c.gt(m, 0.0), c.lt(m, float("inf"))), root, x)
 
 
@@ -124,12 +197,7 @@ def cbrt_float64(c: Code, x: Expr) -> Expr:
     small = c.lt(m, 2.0**-700)  # its square's error would vanish
     scaled = c.select(small, c.mul(m, 2.0**300), m)
     y = _inverse_cube_root(c, scaled)
-    inverse_square = c.mul(y, y)
-    root = c.mul(scaled, inverse_square)
-    square, square_low = c.product(root, root)
-    residual = c.fma(c.neg(square), root, scaled)
-    residual = c.fma(c.neg(square_low), root, residual)
-    root = c.fma(c.mul(residual, 1.0 / 3.0), inverse_square, root)
+    root = _cube_root_step(c, scaled, y)
     root = c.copysign(c.select(small, c.mul(root, 2.0**-100), root), x)
     return c.select(c.both(c.gt(m, 0.0), c.lt(m, float("inf"))), root, x)
 
