@@ -50,8 +50,8 @@ class Trace(Recorder):
     """The state of tracing one call; the tracers refer to it."""
 
     __slots__ = (
-        "captured", "done", "dynamic", "globals_named", "leaves", "objects", "params", "rebound",
-        "scope", "sizes", "watched",
+        "captured", "constants", "done", "dynamic", "globals_named", "leaves", "objects", "params",
+        "rebound", "scope", "sizes", "watched",
     )  # fmt: skip
 
     def __init__(self, dynamic: Collection[tuple[int, int]] = ()) -> None:
@@ -60,7 +60,8 @@ class Trace(Recorder):
         self.sizes: dict[int, OpenSize] = {}  # by the size in this call
         self.params: list[Param] = []
         self.leaves: list[Tracer | Weak | None] = []  # of the first parameters
-        self.captured: dict[Any, tuple[Any, Tracer]] = {}  # by identity, or by what it was made for
+        self.captured: dict[int, tuple[Any, Tracer]] = {}  # by identity
+        self.constants: dict[Any, Atom] = {}  # by content, or by what they were made for
         self.globals_named: dict[int, str] = {}
         self.rebound: dict[int, Any] = {}
         self.objects: list[Any] = []  # random generators drawn from, or the leaves that they are
@@ -152,12 +153,14 @@ class Trace(Recorder):
 
     def made(self, key: Any, make: Callable[[], Any]) -> Atom:
         """The atom of an array that a rule needs and makes, once for each key."""
-        found = self.captured.get(key)
+        found = self.constants.get(key)
         if found is None:
-            array = make()
+            array = np.array(make(), order="C")
             array.flags.writeable = False
-            found = self.captured[key] = array, self.capture(array, "constant")
-        return found[1].read()
+            type_ = ArrayType(array.shape, supported(array.dtype, "a constant"))
+            found = self._param(type_, ("captured", array), None, "constant")
+            self.constants[key] = found
+        return found
 
     def stand_in(self, x: Any) -> Any:
         """What the function sees for an object that is not an array: random generators record."""
@@ -271,10 +274,7 @@ class Trace(Recorder):
         atom = self.constant(value)
         if atom is not None:
             return atom
-        value = np.array(value, order="C")
-        value.flags.writeable = False
-        type_ = ArrayType(value.shape, value.dtype)
-        return self._param(type_, ("captured", value), None, "constant")
+        return self.made((value.dtype, value.shape, value.tobytes()), lambda: value)
 
     def operand(self, x: Any) -> Any:
         """A ufunc operand: a tracer, a runtime number, or a Python number."""

@@ -100,8 +100,8 @@ class Tracer:
         self.lens = view
         self._atom: Atom | None = None
         self._version = -1
-        if parent is None and view is None and trace.scope is not None:
-            cell.scope = cell.scope or trace.scope
+        if cell.origin == "fresh" and parent is None and view is None and trace.scope is not None:
+            cell.scope = cell.scope or trace.scope  # what is captured is of the whole trace
 
     # --- content --------------------------------------------------------------------------------
 

@@ -14,6 +14,28 @@ State = namedtuple("State", "position velocity")
 CAPTURED = np.linspace(0.1, 0.9, 5)
 
 
+class Layer:
+    """Arrays that a function reaches through an attribute are captured where they are used."""
+
+    weight = np.linspace(-1.0, 1.0, 5)
+
+
+def captured_in_bodies(x: Any) -> Any:
+    def step(i: Any, c: Any) -> Any:
+        return 0.5 * c * Layer.weight + CAPTURED[::-1] + np.array([0.0, 1, 4, 9, 16]) * i
+
+    y = fori_loop(0, 3, step, fori_loop(0, 2, step, x))
+    y = cond(y[0] > 0, lambda v: v * Layer.weight, lambda v: v - CAPTURED, y)
+    return step(1, y) + Layer.weight
+
+
+def transformed_in_bodies(x: Any) -> Any:
+    def step(i: Any, c: Any) -> Any:
+        return np.fft.fft(c).real / len(c)
+
+    return step(0, fori_loop(0, 1, step, fori_loop(0, 2, step, x)))
+
+
 def newton(a: Any) -> Any:
     def improved(carry: Any) -> Any:
         x, steps = carry
@@ -303,5 +325,7 @@ PROGRAMS: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("averaged", averaged, (floats("float64", 6, 7),)),
     ("averaged scalars", averaged, (floats("float32", 50)[::-2],)),
     ("averaged layers", averaged, (floats("float64", 4, 3, 5).transpose(1, 2, 0),)),
+    ("captured in bodies", captured_in_bodies, (floats("float64", 5),)),
+    ("transformed in bodies", transformed_in_bodies, (floats("float64", 2048),)),
     ("mixed types", mixed_types, (floats("float32", 5),)),
 ]

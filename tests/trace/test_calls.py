@@ -73,6 +73,14 @@ def test_captured_arrays_contribute_their_present_contents():
     assert any(c is POINTS[0] for c in captured)
 
 
+def test_equal_constants_are_one_parameter():
+    def fn(x):
+        return x * np.sqrt(np.arange(4.0)), x + np.sqrt(np.arange(4.0)), x * np.arange(4.0) ** 0.2
+
+    traced = check(fn, np.ones(4))
+    assert [p.source[0] for p in traced.params].count("captured") == 2
+
+
 def test_closures_are_captured():
     c = np.arange(3.0)
     k = 2.5
