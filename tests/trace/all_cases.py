@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import cases  # noqa: F401  # the table is filled where the modules are read
+import element_cases  # noqa: F401
 import numpy as np
 import scipy.special as special
-from cases import CASES, A, C, I, M, U, V, W, Z, arr, case
+from operands import CASES, A, C, I, M, U, V, W, Z, arr, case
 
 __all__ = ["CASES"]
 
