@@ -34,6 +34,21 @@ FAILURES: dict[str, tuple[type[Exception], str]] = {
     "indefinite": (LinAlgError, "Matrix is not positive definite"),
     "divergent eigenvalues": (LinAlgError, "Eigenvalues did not converge"),
     "divergent SVD": (LinAlgError, "SVD did not converge"),
+    "useless sum of weights": (ZeroDivisionError, "Weights sum to zero, can't be normalized"),
+    "falling bins": (ValueError, "`bins` must increase monotonically, when an array"),
+    "crossed range": (ValueError, "max must be larger than min in range parameter."),
+    "endless range": (ValueError, "supplied range is not finite"),
+    "endless data": (ValueError, "autodetected range is not finite"),
+    "too many bins": (
+        ValueError,
+        "Too many bins for data range. Cannot create that many finite-sized bins.",
+    ),
+    "unordered bins": (ValueError, "bins must be monotonically increasing or decreasing"),
+    "wide table": (
+        RuntimeError,
+        "You have specified kind='table', but the range of values in `ar2` or `ar1` exceed the"
+        " maximum integer of the datatype. Please set `kind` to None or 'sort'.",
+    ),
 }
 
 

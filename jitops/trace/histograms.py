@@ -29,25 +29,38 @@ def _values(t: Any, a: Any, weights: Any) -> tuple[Any, Any]:
     return x, np.ravel(w)
 
 
-def _outer_edges(x: Any, limits: Any) -> tuple[Any, Any]:
+def _guarded(t: Any, x: Any, bad: Any, failure: str) -> Any:
+    """The array; a call raises this failure where any of ``bad`` holds."""
+    return t.wrap(t.checked(t.array(x).read(), t.array(bad).read(), failure))
+
+
+def _outer_edges(t: Any, x: Any, limits: Any) -> tuple[Any, Any]:
     """The first and the last edge: given, or the extremes, and apart from each other."""
     if limits is not None:
         first, last = limits
-        plain = all(type(v) not in (Tracer, Weak) for v in (first, last))
-        if plain and first > last:
-            raise ValueError("max must be larger than min in range parameter.")
-        if plain and not (np.isfinite(first) and np.isfinite(last)):
-            raise ValueError(f"supplied range of [{first}, {last}] is not finite")
-        if plain:
-            return (first - 0.5, last + 0.5) if first == last else (first, last)
+        if all(type(v) not in (Tracer, Weak) for v in (first, last)):
+            return _known_edges(first, last)
+        first = _guarded(t, first, np.greater(first, last), "crossed range")
+        infinite = "endless range"
     elif not x.size:
         return 0, 1
     else:
-        first, last = x.min(), x.max()
+        first, last, infinite = x.min(), x.max(), "endless data"
     if x.dtype.kind in "iu" and limits is None:  # NumPy's own edges are integers, unless equal
         first, last = first.astype(float), last.astype(float)
+    else:
+        finite = np.logical_and(np.isfinite(first), np.isfinite(last))
+        first = _guarded(t, first, np.logical_not(finite), infinite)
     same = first == last
     return np.where(same, first - 0.5, first), np.where(same, last + 0.5, last)
+
+
+def _known_edges(first: Any, last: Any) -> tuple[Any, Any]:
+    if first > last:
+        raise ValueError("max must be larger than min in range parameter.")
+    if not (np.isfinite(first) and np.isfinite(last)):
+        raise ValueError(f"supplied range of [{first}, {last}] is not finite")
+    return (first - 0.5, last + 0.5) if first == last else (first, last)
 
 
 def _edges(t: Any, x: Any, bins: Any, limits: Any) -> tuple[Any, bool]:
@@ -57,16 +70,27 @@ def _edges(t: Any, x: Any, bins: Any, limits: Any) -> tuple[Any, bool]:
             f"bins={bins!r} gives a number of bins that depends on values",
             "Give the number of bins, or their edges.",
         )
+    if np.ndim(bins) > 1:
+        raise ValueError("`bins` must be 1d, when an array")
     if np.ndim(bins) == 1:
-        return t.array(bins), False
+        return _increasing(t, bins), False
+    if not hasattr(bins, "__index__"):
+        raise TypeError("`bins` must be an integer, a string, or an array")
     count = bins.__index__()
     if count < 1:
         raise ValueError("`bins` must be positive, when an integer")
-    first, last = _outer_edges(x, limits)
+    first, last = _outer_edges(t, x, limits)
     dtype = np.result_type(*(getattr(v, "dtype", v) for v in (first, last)), x.dtype)
     if dtype.kind in "iu":
         dtype = np.result_type(dtype, float)
-    return _spaced(t, first, last, count, dtype), True
+    edges = _spaced(t, first, last, count, dtype)
+    return _guarded(t, edges, edges[:-1] >= edges[1:], "too many bins"), True
+
+
+def _increasing(t: Any, bins: Any) -> Any:
+    """Edges that are given."""
+    edges = t.array(bins)
+    return _guarded(t, edges, edges[:-1] > edges[1:], "falling bins")
 
 
 def _spaced(t: Any, first: Any, last: Any, count: int, dtype: Any) -> Any:
@@ -106,11 +130,7 @@ def _counts(t: Any, place: Any, count: int, weights: Any, dtype: Any) -> Any:
 def histogram(
     t: Any, a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
 ) -> Any:
-    """The counts, or sums of weights, and the edges; values outside of all bins are not counted.
-
-    That edges given as an array increase, and that a range found in the data is finite, is not
-    checked.
-    """
+    """The counts, or sums of weights, and the edges; values outside of all bins are not counted."""
     x, w = _values(t, a, weights)
     if x.dtype.kind == "c":
         raise unsupported("np.histogram of complex values is not supported in a traced function")
@@ -129,25 +149,43 @@ def histogram_bin_edges(
     return _edges(t, _values(t, a, weights)[0], bins, range)[0]
 
 
+def _columns(t: Any, sample: Any) -> list[Any]:
+    """The coordinates along each dimension: rows of a list, columns of an array."""
+    if isinstance(sample, (list, tuple)):
+        sample = np.transpose(np.atleast_2d(sample))
+    x = t.array(sample)
+    return list(np.transpose(x if x.ndim > 1 else x[:, None]))
+
+
+def _edges_along(t: Any, axis: int, x: Any, bins: Any, limits: Any) -> Any:
+    if np.ndim(bins) > 1:
+        raise ValueError(f"`bins[{axis}]` must be a scalar or 1d array")
+    if np.ndim(bins) == 1:
+        return _increasing(t, bins)
+    if type(bins) not in (Tracer, Weak) and bins < 1:
+        raise ValueError(f"`bins[{axis}]` must be positive, when an integer")
+    if not hasattr(bins, "__index__"):
+        raise TypeError(f"`bins[{axis}]` must be an integer, when a scalar")
+    return _spaced(t, *_outer_edges(t, x, limits), bins.__index__(), None)
+
+
 def histogramdd(
     t: Any, sample: Any, bins: Any = 10, range: Any = None, density: Any = None,
     weights: Any = None,
 ) -> Any:  # fmt: skip
     """Counts in boxes, and the edges along each dimension."""
-    plain = isinstance(sample, (list, tuple))
-    columns = [t.array(c) for c in sample] if plain else list(np.transpose(t.array(sample)))
+    columns = _columns(t, sample)
     depth = len(columns)
-    counts = list(bins) if isinstance(bins, (list, tuple)) else [bins] * depth
+    several = isinstance(bins, (list, tuple)) or np.ndim(bins) > 0
+    counts = list(bins) if several else [bins] * depth
     if len(counts) != depth:
         raise ValueError("The dimension of bins must be equal to the dimension of the sample x.")
     limits: Sequence[Any] = [None] * depth if range is None else range
-    edges = []
-    for x, b, r in zip(columns, counts, limits):
-        if np.ndim(b):
-            edges.append(t.array(b))
-        else:
-            first, last = _outer_edges(x, r)
-            edges.append(_spaced(t, first, last, b.__index__(), None))
+    if len(limits) != depth:
+        raise ValueError("range argument must have one entry per dimension")
+    edges = [
+        _edges_along(t, axis, *given) for axis, given in enumerate(zip(columns, counts, limits))
+    ]
     sizes = [e.size - 1 for e in edges]
     place: Any = 0
     outside: Any = False
@@ -173,8 +211,8 @@ def histogram2d(
     """`histogramdd` of two columns."""
     if len(x) != len(y):
         raise ValueError("x and y must have the same length.")
-    several = hasattr(bins, "__len__") and len(bins) not in (1, 2)
-    both = [bins, bins] if several or not isinstance(bins, (list, tuple)) else bins
+    several = isinstance(bins, (list, tuple)) or np.ndim(bins) > 0
+    both = bins if several and len(bins) in (1, 2) else [bins, bins]
     hist, edges = histogramdd(t, [x, y], both, range, density, weights)
     return hist, edges[0], edges[1]
 

@@ -172,6 +172,17 @@ def outer(t: Any, a: Any, b: Any, out: Any = None) -> Any:
     return np.multiply(x[:, None], y[None, :], out=out)
 
 
+def outer_of_vectors(t: Any, x1: Any, x2: Any, /) -> Any:
+    """`np.linalg.outer`: vectors alone."""
+    x, y = t.array(x1), t.array(x2)
+    if x.ndim != 1 or y.ndim != 1:
+        raise ValueError(
+            "Input arrays must be one-dimensional, but they are "
+            f"x1.ndim={x.ndim} and x2.ndim={y.ndim}."
+        )
+    return outer(t, x, y)
+
+
 def trace(
     t: Any,
     a: Any,
@@ -438,7 +449,7 @@ TABLE: dict[str, Rule] = {
     "vdot": vdot,
     "inner": inner,
     "outer": outer,
-    "linalg.outer": outer,
+    "linalg.outer": outer_of_vectors,
     "tensordot": tensordot,
     "linalg.tensordot": lambda t, x1, x2, /, *, axes=2: tensordot(t, x1, x2, axes),
     "linalg.matmul": matmul,

@@ -201,7 +201,7 @@ def _less(t: Any, x: Atom, y: Atom) -> Any:
 
 
 def digitize(t: Any, x: Any, bins: Any, right: bool = False) -> Any:
-    """The bin of each value, for edges that increase or decrease; that they do is not checked."""
+    """The bin of each value, for edges that increase or decrease."""
     edges: Any = t.array(bins)
     if t.array(x).dtype.kind == "c":
         raise TypeError("x may not be complex")
@@ -209,7 +209,11 @@ def digitize(t: Any, x: Any, bins: Any, right: bool = False) -> Any:
     if edges.size < 2:
         return searchsorted(t, edges, x, side)
     known, falling = edges.known(), edges[0] > edges[-1]
-    if known is not None and not falling:
+    if known is None:
+        mixed: Any = np.any(edges[:-1] > edges[1:]) & np.any(edges[:-1] < edges[1:])
+        edges = t.wrap(t.checked(edges.read(), mixed.read(), "unordered bins"))
+    elif not falling:
+        np.digitize([], known)  # raises what it always raises
         return searchsorted(t, edges, x, side)
     place = searchsorted(t, np.where(falling, edges[::-1], edges), x, side)
     out: Any = np.where(falling, edges.size - place, place)
@@ -224,6 +228,8 @@ def isin(
     if kind not in (None, "sort", "table"):
         raise ValueError(f"Invalid kind: '{kind}'. Please use None, 'sort' or 'table'.")
     x, among = t.array(element), t.array(test_elements)
+    if kind == "table":
+        among = _tabulated(t, x, among)
     dtype = result_dtype([x, among])
     x = x.astype(dtype)
     if not among.size:
@@ -233,6 +239,19 @@ def isin(
         place = t.array(searchsorted(t, line, x))
         out = np.equal(np.take(line, np.minimum(place, among.size - 1)), x)
     return ~out if invert else out
+
+
+def _tabulated(t: Any, x: Any, among: Any) -> Any:
+    """What NumPy could make a table of: integers whose range their own dtype holds."""
+    if any(v.dtype.kind not in "biu" for v in (x, among)):
+        raise ValueError(
+            "The 'table' method is only supported for boolean or integer arrays. Please select"
+            " 'sort' or None for kind."
+        )
+    if among.dtype.kind != "i" or not among.size:
+        return among
+    wide = np.max(among) - np.min(among) < 0  # it wrapped around
+    return t.wrap(t.checked(among.read(), wide.read(), "wide table"))
 
 
 TABLE: dict[str, Rule] = {

@@ -114,7 +114,7 @@ def average(
     t: Any, a: Any, axis: Any = None, weights: Any = None, returned: bool = False,
     *, keepdims: Any = False,
 ) -> Any:  # fmt: skip
-    """The weighted mean; NumPy's check for weights that sum to zero is not made."""
+    """The weighted mean."""
     x = t.array(a)
     keep = _flag(keepdims)
     if weights is None:
@@ -137,6 +137,9 @@ def average(
             order = np.argsort([ax % x.ndim for ax in axes]).tolist()
             w = np.transpose(w, order).reshape(shape)
         scale = np.sum(np.broadcast_to(w, x.shape), axis=axis, dtype=dtype, keepdims=keep)
+        nothing = t.array(scale == 0)
+        atom = t.checked(t.array(scale).read(), nothing.read(), "useless sum of weights")
+        scale = t.wrap(atom, scalar=scale.scalar)
         value = np.sum(np.multiply(x, w, dtype=dtype), axis=axis, keepdims=keep) / scale
     if not returned:
         return value

@@ -10,9 +10,11 @@ from __future__ import annotations
 import atexit
 import importlib
 import os
+import sys
 import types
 from collections import Counter
 from collections.abc import Callable
+from operator import is_
 from typing import Any
 
 import numpy
@@ -80,6 +82,14 @@ def _delete(args: Any, named: dict[str, Any]) -> bool:
     return any(isinstance(x, numpy.ndarray) for x in (*args[1:2], named.get("obj")))
 
 
+def _estimated(args: Any, named: dict[str, Any]) -> bool:
+    return any(isinstance(x, str) for x in (*args[1:2], named.get("bins")))
+
+
+def _fractional(args: Any, named: dict[str, Any]) -> bool:
+    return any(isinstance(x, numpy.floating) for x in (*args[:1], named.get("M")))
+
+
 # Calls of these functions with such arguments have a result whose shape depends on values.
 SHAPED: dict[str, Callable[[Any, Any], bool]] = {
     "where": lambda args, named: len(args) == 1,
@@ -88,6 +98,9 @@ SHAPED: dict[str, Callable[[Any, Any], bool]] = {
     "insert": _delete,
     "compress": lambda args, named: isinstance(args[0], numpy.ndarray),
     "polyfit": lambda args, named: bool(named.get("full") or named.get("cov")),
+    "histogram": _estimated,
+    "histogram_bin_edges": _estimated,
+    **dict.fromkeys(("hanning", "hamming", "blackman", "bartlett", "kaiser"), _fractional),
 }
 
 ABSTRACT = (
@@ -291,11 +304,12 @@ def static(function: Any, args: Any, kwargs: Any) -> Any:
 
 
 def plainly(x: Any) -> Any:
-    """Wrapped functions among the arguments as what they wrap."""
+    """Wrapped functions among the arguments as what they wrap; lists without any as they are."""
     if type(x) is Compiled:
         return x.function
     if nested(x):
-        return type(x)(map(plainly, x))
+        items = [plainly(item) for item in x]
+        return x if all(map(is_, x, items)) else type(x)(items)
     if type(x) is dict:
         return {name: plainly(item) for name, item in x.items()}
     return x
@@ -345,6 +359,8 @@ def __getattr__(name: str) -> Any:
 
 
 ncu = np._core.umath
+for _name in ("linalg", "fft"):  # from compiled_numpy.linalg import norm
+    sys.modules[f"{__name__}.{_name}"] = getattr(np, _name)
 
 
 def report() -> None:

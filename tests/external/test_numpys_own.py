@@ -16,11 +16,17 @@ IMPORTS = {
     r"^import numpy as np$": "from compiled_numpy import np",
     r"^import numpy\._core\.umath as ncu$": "from compiled_numpy import ncu",
     r"^from numpy(\._core|\.lib\._index_tricks_impl)? import": "from compiled_numpy import",
+    r"^from numpy\.(linalg|fft) import": r"from compiled_numpy.\1 import",
 }
 
-# A compile may take longer than the time that hypothesis allows an example.
+# A compile may take longer than the time that hypothesis allows an example. What would be a view
+# of no memory for NumPy, a result of its own must not take from the machine: it is a MemoryError.
 CONFTEST = """
+import resource
+
 import hypothesis
+
+resource.setrlimit(resource.RLIMIT_AS, (12 << 30,) * 2)
 
 hypothesis.settings.register_profile("numpys", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("numpys")
@@ -29,14 +35,17 @@ hypothesis.settings.load_profile("numpys")
 CORE = ("umath", "numeric", "shape_base", "einsum", "ufunc")
 LIB = (
     "function_base", "shape_base", "nanfunctions", "index_tricks", "twodim_base", "arraysetops",
-    "polynomial", "arraypad", "packbits", "type_check",
+    "polynomial", "arraypad", "packbits", "type_check", "histograms", "ufunclike",
 )  # fmt: skip
+FFT = ("pocketfft", "helper")
+LINALG = ("linalg",)
+PACKAGES = {"_core": CORE, "lib": LIB, "fft": FFT, "linalg": LINALG}
 
 
 def test_modules() -> list[Path]:
     folder = Path(np.__file__).parent
-    core = [folder / "_core" / "tests" / f"test_{name}.py" for name in CORE]
-    return core + [folder / "lib" / "tests" / f"test_{name}.py" for name in LIB]
+    places = [(folder / package / "tests", name) for package, n in PACKAGES.items() for name in n]
+    return [tests / f"test_{name}.py" for tests, name in places]
 
 
 test_modules.__test__ = False  # type: ignore[attr-defined]

@@ -69,6 +69,9 @@ HISTOGRAMS = [
     ("bin_edges", lambda x: np.histogram_bin_edges(x, 4), [X]),
     ("2d", lambda x, y: np.histogram2d(x, y, 4), [X[0], X[1]]),
     ("dd", lambda x: np.histogramdd(x, (3, 2, 4), density=True), [X[:, :3]]),
+    ("dd-line", lambda x: np.histogramdd([x], 4), [X[0]]),
+    ("2d-counts", lambda x, y: np.histogram2d(x, y, np.array([3, 4])), [X[0], X[1]]),
+    ("2d-edges", lambda x, y, e: np.histogram2d(x, y, e), [X[0], X[1], np.sort(W)]),
     ("dd-weights", lambda x, w: np.histogramdd(x, 3, weights=w), [X[:, :2], W[:6]]),
 ]
 SEARCHES = [
@@ -89,6 +92,7 @@ SEARCHES = [
      [I % 2, I % 3]),
     ("axis-none", lambda x: (np.sort(x, axis=None), np.argsort(x, axis=None, kind="stable")), [I]),
     ("isin", lambda x, y: (np.isin(x, y), np.isin(x, y, invert=True)), [I, I[0] + 2]),
+    ("isin-table", lambda x, y: np.isin(x, y, kind="table"), [I, I[0] + 2]),
     ("isin-nan", lambda x: np.isin(x, SPECIAL[2:8]), [SPECIAL]),
     ("choose", lambda i, x, y: np.choose(i, [x, y, 0.0], mode="wrap"), [I, X[:4, :5], X[2:, 5:10]]),
 ]  # fmt: skip
@@ -127,6 +131,34 @@ def test_an_index_outside_of_its_axis_is_an_index_error(indices):
         with pytest.raises(IndexError, match="out of bounds"):
             op(x, np.array(indices))
     assert not x.any()
+
+
+BAD_EDGES = np.array([0, 0.5, 0.4])
+REFUSED = [
+    (lambda x, e: np.histogram(x, e), W, BAD_EDGES),
+    (lambda x, e: np.histogram(x, e), W, np.array([3, 5, 4], "uint8")),
+    (lambda x, e: np.histogram(x, e), W, BAD_EDGES[None]),
+    (lambda x, e: np.histogramdd([x, x], [2, e]), W, BAD_EDGES),
+    (lambda x, e: np.digitize(x, e), W, BAD_EDGES),
+    (lambda x, e: np.digitize(x, [0, 0.5, 0.4]), W, BAD_EDGES),
+    (lambda x, e: np.histogram(x, 3), SPECIAL, BAD_EDGES),
+    (lambda x, e: np.histogram(x, 3, (0, e)), W, np.float64(-1)),
+    (lambda x, e: np.histogram(x, 3, (0, e)), W, np.float64("inf")),
+    (lambda x, e: np.histogram(x, 3), np.array([2.0**60, 2.0**60 + 256]), BAD_EDGES),
+    (lambda x, e: np.histogram(x, 2.5), W, BAD_EDGES),
+    (lambda x, e: np.average(x, weights=e), W, W - W),
+    (lambda x, e: np.isin(x, e, kind="table"), I, np.array([-1, 127], "int8")),
+    (lambda x, e: np.isin(x, e, kind="table"), W, I),
+]
+
+
+@pytest.mark.parametrize(("fn", "x", "other"), REFUSED)
+def test_values_that_numpy_refuses_raise_its_error(fn, x, other):
+    with pytest.raises((ValueError, TypeError, ZeroDivisionError, RuntimeError)) as wanted:
+        fn(x, other)
+    with pytest.raises(wanted.type) as found:
+        jitop(fn)(x, other)
+    assert type(found.value) is wanted.type
 
 
 @st.composite
