@@ -16,6 +16,8 @@ from jitops.graph.graph import Atom
 from jitops.graph.types import ArrayType, Shape
 from jitops.host import Call
 from jitops.trace.hosted import Hosted, Recording, Rule
+from jitops.trace.raising import misfit, warn
+from jitops.trace.reductions import target
 from jitops.trace.roots import roots
 from jitops.trace.transforms import Line, cut, taken
 
@@ -219,6 +221,16 @@ MOST_POINTS = 1 << 22  # of a line; beyond, nothing was measured
 class Transforming(Recording):
     """One call of a transform, in native steps; a host step where those would be slower."""
 
+    def run(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """The transform; ``out`` is of its very shape."""
+        out = target(self.t, kwargs.pop("out", None))
+        found = super().run(args, kwargs)
+        if out is None:
+            return found
+        if out.shape != found.shape:
+            raise misfit(f"the output {out.type} has wrong shape", str(found.type.shape))
+        return self.t.assign(out, found)
+
     def allowed(self) -> None:
         """Native steps may stand anywhere."""
 
@@ -260,6 +272,10 @@ class Transforming(Recording):
         if not several:
             return [(given.get("axis", -1) % type_.ndim, given.get("n"))]
         s, axes = given.get("s"), given.get("axes", (-2, -1) if self.name[-1] == "2" else None)
+        if s is not None and axes is None:
+            warn("`axes` should not be `None` if `s` is not `None`: NumPy 2.0 deprecated it.")
+        if s is not None and None in s:
+            warn("Passing an array containing `None` values to `s` is deprecated in NumPy 2.0.")
         if axes is None:
             axes = range(-len(type_.shape if s is None else s), 0)
         sizes = [None] * len(axes) if s is None else s

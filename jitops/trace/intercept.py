@@ -233,6 +233,11 @@ MODULES = {
     "numpy.polynomial.hermite_e": ["hermeval", "hermevander", "hermeder"],
 }
 
+# Packages whose functions dispatch on arrays, and are wrapped for lists of such.
+OF_ARRAYS = ["numpy.linalg", "numpy.fft"]
+
+# What NumPy imports when it is first asked for, np.random in 15 ms.
+LAZY = ["random", "fft"]
 
 # The functions of `jitops.trace.creation`, by name: it is imported when the first one is called.
 CREATORS = [
@@ -327,11 +332,12 @@ class Interception:
                 if not self._lists:
                     self._find_lists()
                 vars(np).update(self.wrappers)
-                if "numpy.random" in sys.modules:
-                    self._enter_random()
-                else:  # NumPy imports it when it is first asked for, which takes 15 ms
-                    vars(np)["random"] = _LazyRandom(self)
-                for name in MODULES:
+                for name in LAZY:
+                    if f"numpy.{name}" not in sys.modules:
+                        vars(np)[name] = _LazyModule(self, name)
+                    elif name == "random":
+                        self._enter_random()
+                for name in (*MODULES, *OF_ARRAYS):
                     if name in sys.modules:
                         self._enter_module(name)
         return self
@@ -339,21 +345,30 @@ class Interception:
     def _enter_module(self, name: str) -> None:
         module = vars(sys.modules[name])
         if name not in self._modules:
-            originals = {n: module[n] for n in MODULES[name] if n in module}
-            wrappers = {n: _of_module(name, n, f) for n, f in originals.items()}
+            if name in OF_ARRAYS:
+                room_name = name.partition(".")[2] + "."
+                names = [n[len(room_name) :] for n in HOME if n.startswith(room_name)]
+                originals = {n: module[n] for n in names if n in module}
+                wrappers: dict[str, Any] = {n: _OfLists(f) for n, f in originals.items()}
+            else:
+                originals = {n: module[n] for n in MODULES[name] if n in module}
+                wrappers = {n: _of_module(name, n, f) for n, f in originals.items()}
             self._modules[name] = originals, wrappers
             self.by_id.update({id(f): wrappers[n] for n, f in originals.items()})
         module.update(self._modules[name][1])
 
-    def random_imported(self) -> ModuleType:
-        """The module numpy.random, intercepted; its own code needs NumPy's attributes to import."""
+    def imported(self, name: str) -> ModuleType:
+        """A module of LAZY, intercepted; its own code needs NumPy's attributes to import."""
         with self._lock:
             vars(np).update(self.originals)
             try:
-                module = importlib.import_module("numpy.random")
+                module = importlib.import_module(f"numpy.{name}")
             finally:
                 vars(np).update(self.wrappers)
-            self._enter_random()
+            if name == "random":
+                self._enter_random()
+            else:
+                self._enter_module(f"numpy.{name}")
         return module
 
     def _enter_random(self) -> None:
@@ -368,8 +383,9 @@ class Interception:
             self._depth -= 1
             if not self._depth:
                 vars(np).update(self.originals)
-                if type(vars(np).get("random")) is _LazyRandom:
-                    del np.random
+                for name in LAZY:
+                    if type(vars(np).get(name)) is _LazyModule:
+                        delattr(np, name)
                 if self._random:
                     vars(np.random).update(self._random)
                 for name, (originals, _wrappers) in self._modules.items():
@@ -378,17 +394,17 @@ class Interception:
                     module.np = np
 
 
-class _LazyRandom:
-    """Stands for np.random while it is not imported: the first look imports it, intercepted."""
+class _LazyModule:
+    """Stands for a module of LAZY while it is not imported: the first look imports it."""
 
-    def __init__(self, interception: Interception) -> None:
+    def __init__(self, interception: Interception, name: str) -> None:
         self._interception = interception
+        self._name = name
 
     def __getattr__(self, name: str) -> Any:
-        if type(vars(np).get("random")) is _LazyRandom:
-            del np.random
-        module = self._interception.random_imported()
-        return getattr(module, name)
+        if type(vars(np).get(self._name)) is _LazyModule:
+            delattr(np, self._name)
+        return getattr(self._interception.imported(self._name), name)
 
 
 # The one process-wide object here: it stands for NumPy's module attributes, which are process-wide.

@@ -75,20 +75,27 @@ def squares(t: Any, name: str, *operands: Any) -> Matrices | None:
 def computed(
     t: Any, core: Core, operands: Sequence[Any], *kinds: tuple[Any, Any], failure: str = ""
 ) -> list[Any]:
-    """The results of a core for stacks; of nothing, arrays of ones.
+    """The results of a core for stacks; of nothing, identity matrices and ones.
 
     kinds: the shape of each result after the leading axes, and its dtype. failure: what it means
     where the core's last result, a bool for each matrix, is true.
     """
     lead = operands[0].shape[:-2]
     if not prod(lead) * prod(operands[0].shape[-2:]) or not all(prod(shape) for shape, _ in kinds):
-        return [t.filled(1, (*lead, *shape), dtype) for shape, dtype in kinds]
+        return [_of_nothing(t, (*lead, *shape), len(shape), dtype) for shape, dtype in kinds]
     found: list[Any] = stacked(t, core, operands)
     if failure:
         *found, flags = found
         bad: Any = np.any(flags)
         found[0] = t.wrap(t.emit("check", found[0].read(), bad.read(), failure=failure))
     return [x.astype(dtype, copy=False) for x, (_, dtype) in zip(found, kinds, strict=True)]
+
+
+def _of_nothing(t: Any, shape: tuple[int, ...], axes: int, dtype: Any) -> Any:
+    """What LAPACK's algorithms begin with: identity matrices, or ones."""
+    if axes < 2:
+        return t.filled(1, shape, dtype)
+    return np.broadcast_to(t.array(np.eye(*shape[-2:], dtype=dtype)), shape).copy()
 
 
 def native(name: str, rule: Rule) -> Rule:
@@ -178,7 +185,7 @@ def adjoint(x: Any) -> Any:
 
 def qr(t: Any, a: Any, mode: str = "reduced") -> Any:
     x = matrices(t, "linalg.qr", a)
-    if x is None or mode not in QR or not x.items[0].size:
+    if x is None or mode not in QR:
         return None
     m, n = x.items[0].shape[-2:]
     k = min(m, n)
@@ -229,7 +236,7 @@ def svd(
     t: Any, a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
     x = matrices(t, "linalg.svd", a)
-    if x is None or not x.items[0].size:
+    if x is None:
         return None
     if hermitian:  # NumPy makes it of eigh
         return numpys("linalg.svd")(t, a, full_matrices, compute_uv, True)

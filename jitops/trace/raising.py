@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from jitops.errors import BranchError, ShapeError, UnsupportedError
-from jitops.trace.where import user_line, user_line_text
+from jitops.trace.where import user_frame, user_line, user_line_text
 
 
 class NeedsStatic(BaseException):
@@ -45,6 +48,21 @@ def branch(value: Any, use: str, *, argument: str = "") -> Exception:
         where=user_line_text(),
         way_out=way_out + ".",
     )
+
+
+def warn(message: str) -> None:
+    """Give NumPy's warning about a deprecated call, at the user's line, when it is traced."""
+    frame = user_frame()
+    if frame is not None and np.lib.NumpyVersion(np.__version__) >= "2.0.0":
+        scope = frame.f_globals
+        warnings.warn_explicit(
+            message,
+            DeprecationWarning,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+            scope.get("__name__"),
+            scope.setdefault("__warningregistry__", {}),
+        )
 
 
 def listed(items: Iterable[Any]) -> str:

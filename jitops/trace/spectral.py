@@ -34,8 +34,7 @@ def matrix_rank(t: Any, A: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _decomposed(t: Any, a: Any) -> Matrices | None:
     """The matrix, if its svd is compiled."""
-    x = matrices(t, "linalg.svd", a)
-    return None if x is None or not x.items[0].size else x
+    return matrices(t, "linalg.svd", a)
 
 
 def cond(t: Any, x: Any, p: Any = None) -> Any:
@@ -44,9 +43,9 @@ def cond(t: Any, x: Any, p: Any = None) -> Any:
     As in NumPy it is infinite where it would be NaN, unless the matrix has NaN.
     """
     found = _decomposed(t, x)
-    if found is None or type(p) is Weak:
-        return None
     a = t.array(x)
+    if found is None or type(p) is Weak or 0 in a.shape[-2:]:
+        return None
     if p is None or p in (2, -2):
         values = np.linalg.svd(a, compute_uv=False)
         first, last = values[..., 0], values[..., -1]
@@ -77,8 +76,10 @@ def lstsq(t: Any, a: Any, b: Any, rcond: Any = None) -> Any:
     columns = right[:, None] if right.ndim == 1 else right
     x = matrices(t, "linalg.svd", left, columns)
     fits = x is not None and left.ndim == columns.ndim == 2 and len(left) == len(columns)
-    if x is None or not fits or not left.size or not columns.size:
+    if x is None or not fits:
         return None
+    if not left.size:
+        return _lstsq_of_nothing(t, x, right.ndim == 1)
     matrix, values = x.items
     (m, n), eps = left.shape, np.finfo(x.dtype).eps
     cut = eps * max(m, n) if rcond is None else np.where(t.array(rcond) < 0, eps, rcond)
@@ -90,9 +91,21 @@ def lstsq(t: Any, a: Any, b: Any, rcond: Any = None) -> Any:
     out = out[:, 0] if right.ndim == 1 else out
     rank = np.sum(kept).astype("int32")[()]
     residuals: Any = t.filled(0, (0,), x.real)
-    if m > n:
+    if m > n and columns.size:
         residuals = Unknown("result 1 of np.linalg.lstsq")
     return out, residuals, rank, s.astype(x.real, copy=False)
+
+
+def _lstsq_of_nothing(t: Any, x: Matrices, single: bool) -> Any:
+    """No equations: zeros. No unknowns: the rank is full, and the residuals are the values."""
+    matrix, values = x.items
+    n, count = matrix.shape[1], values.shape[1]
+    out = t.filled(0, (n,) if single else (n, count), x.dtype)
+    residuals: Any = t.filled(0, (0,), x.real)
+    if len(matrix) > n and count:
+        residuals = np.sum((values * np.conjugate(values)).real, axis=0).astype(x.real)
+    rank = t.filled(0, (), "int32", scalar=True)
+    return out, residuals, rank, t.filled(0, (0,), x.real)
 
 
 RULES: dict[str, Rule] = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from comparing import agree
+from numpy.fft import fft
 
 import jitops
 from jitops import jitop
@@ -165,6 +168,58 @@ def test_a_result_may_be_written_to_an_argument() -> None:
     x, out = values("complex128", 12), np.zeros(12, complex)
     jitop(lambda x, out: np.fft.fft(x, out=out), strict=True)(x, out)
     np.testing.assert_allclose(out, np.fft.fft(x), atol=1e-12)
+
+
+def test_an_output_of_another_shape_is_refused() -> None:
+    x = values("complex128", 12)
+    for out in (np.zeros((3, 4), complex), np.zeros((2, 12), complex)):
+        with pytest.raises(ValueError, match="has wrong shape"):
+            jitop(lambda x, out: np.fft.fft(x, out=out))(x, out)
+
+
+def test_a_list_of_arrays_is_transformed() -> None:
+    x, y = values("float64", 6), values("float64", 6)
+    for fn in (
+        lambda x, y: np.fft.fft([x, y]),
+        lambda x, y: np.fft.irfftn((x, y)),
+        lambda x, y: fft([x[0], 1.0, y[0]]),
+        lambda x, y: np.fft.fftshift([x, y]),
+    ):
+        np.testing.assert_allclose(jitop(fn, strict=True)(x, y), fn(x, y), atol=1e-12)
+
+
+CALLED = """
+import sys
+import numpy as np
+from jitops import jitop
+
+assert "numpy.fft" not in sys.modules
+found = jitop(lambda x: np.fft.fft([x, x]))(np.ones(3))
+assert (found[:, 0] == 3).all()
+assert type(np.fft) is type(np)
+"""
+
+
+def test_a_list_is_transformed_where_nobody_has_imported_numpy_fft() -> None:
+    subprocess.run([sys.executable, "-c", CALLED], check=True)
+
+
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.0.0", reason="NumPy 2 deprecated it")
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda x: np.fft.fftn(x, (2, 2)), "`axes` should not be `None` if `s`"),
+        (lambda x: np.fft.fft2(x, (2, None)), "array containing `None` values"),
+    ],
+)
+def test_deprecated_arguments_warn_where_they_are_given(call: Any, said: str) -> None:
+    x = values("float64", 3, 4)
+    with pytest.warns(DeprecationWarning, match=said) as mine:
+        found = jitop(call)(x)
+    with pytest.warns(DeprecationWarning, match=said):
+        wanted = call(x)
+    assert [w.filename for w in mine] == [__file__]
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
 
 
 def test_beyond_its_limit_a_transform_is_a_host_step_and_says_so() -> None:

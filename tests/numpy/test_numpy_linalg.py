@@ -283,10 +283,48 @@ def test_the_body_of_control_flow_may_solve() -> None:
         op(np.ones((3, 3)))
 
 
+SHAPES = ((2, 0, 0), (0, 3), (3, 0), (2, 3, 0), (0, 2, 2), (0, 2, 3))
+EMPTY: list[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = [
+    *((fn, SHAPES[:1]) for fn in (la.inv, la.det, la.slogdet, la.cholesky, la.eigh, la.eigvalsh)),
+    (la.svd, SHAPES),
+    (lambda x: la.svd(x, full_matrices=False), SHAPES),
+    (lambda x: la.svd(x, compute_uv=False), SHAPES),
+    (lambda x: la.svd(x, hermitian=True), SHAPES[:1]),
+    *((lambda x, mode=mode: la.qr(x, mode), SHAPES) for mode in ("complete", "r", "raw")),
+    (la.qr, SHAPES),
+    (la.pinv, SHAPES),
+    (la.matrix_rank, SHAPES),
+    (la.cond, ((0, 2, 2), (0, 2, 3))),
+    (lambda x: la.lstsq(x, np.ones((len(x), 2))), ((3, 0), (0, 3))),
+    (lambda x: la.lstsq(np.eye(3, 2), x), ((3, 0),)),
+]
+
+
 def test_empty_matrices() -> None:
-    none = np.zeros((2, 0, 0))
-    for fn in (la.inv, la.det, la.slogdet, la.cholesky, la.eigh, la.eigvalsh):
-        found, wanted = jitop(lambda x, fn=fn: fn(x))(none), fn(none)
-        alike(found, wanted)
-        for f, w in zip(parts(found), parts(wanted), strict=True):
-            np.testing.assert_array_equal(f, w)
+    for number, (fn, shapes) in enumerate(EMPTY):
+        calls = [np.zeros(shape, ("float32", "complex128")[number % 2]) for shape in shapes]
+        found = jitop(lambda xs, fn=fn: [fn(x) for x in xs], strict=True)(calls)
+        for mine, x in zip(found, calls, strict=True):
+            wanted = fn(x)
+            alike(mine, wanted)
+            for f, w in zip(parts(mine), parts(wanted), strict=True):
+                np.testing.assert_array_equal(f, w)
+
+
+def test_a_list_of_arrays_is_a_matrix() -> None:
+    x, y = np.array([2.0, 1.0]), np.array([1.0, 3.0])
+    calls = {
+        "inv": (lambda x, y: la.inv([x, y]), (x, y)),
+        "norm": (lambda x, y: la.norm([x[0], 2.0, y[1]]), (x, y)),
+        "solve": (lambda x, y: la.solve([x, y], [x[0], 1]), (x, y)),
+        "power": (lambda x, y: la.matrix_power((x, y), 3), (x, y)),
+    }
+    for name, found in together(calls).items():
+        fn, args = calls[name]
+        near(found, fn(*args))
+
+
+def test_the_outer_product_is_one_of_vectors() -> None:
+    x = np.ones((2, 3))
+    with pytest.raises(ValueError, match="must be one-dimensional"):
+        jitop(la.outer)(x, x[0])
