@@ -10,6 +10,7 @@ import numpy as np
 
 from jitops.graph.graph import Literal
 from jitops.graph.sizes import as_extent, is_open
+from jitops.trace.foreign import array_of
 from jitops.trace.joining import stacked
 from jitops.trace.manipulation import copied
 from jitops.trace.numpys import Broadcast
@@ -224,8 +225,10 @@ def _converted(t: Any, x: Any, dtype: Any) -> Any:
         return t.wrap(x.atom if wanted is None else t.atom(x, wanted))
     if kind in (list, tuple) and contains_traced(x):
         return stacked(t, x, wanted)
-    if isinstance(x, np.ndarray) or hasattr(kind, "traced_line"):
-        made = t.array(x)
+    gives_array = hasattr(kind, "__array__") and not isinstance(x, np.generic)
+    if gives_array or hasattr(kind, "traced_line"):
+        foreign = gives_array and kind is not np.ndarray
+        made = array_of(t, x, plain=True) if foreign else t.array(x)
         return made if wanted is None or wanted == made.dtype else made.astype(wanted)
     made = np.array(x, dtype=wanted)
     return t.wrap_known(made) if made.dtype.name in DTYPES else made

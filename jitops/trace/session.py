@@ -294,12 +294,14 @@ class Trace(Recorder):
             return x  # type: ignore[no-any-return]
         if kind is Weak:
             return self.wrap(x.atom)
-        if isinstance(x, np.ndarray):
+        if kind is np.ndarray:
             return self.capture(x) if x.ndim else self.wrap_known(x.copy())
         if kind in (list, tuple) and contains_traced(x):
             return functions.room("joining").stacked(self, x)  # type: ignore[no-any-return]
         if hasattr(kind, "traced_line"):
             return x.traced_line()  # type: ignore[no-any-return]
+        if not isinstance(x, np.generic) and hasattr(kind, "__array__"):
+            return functions.room("foreign").array_of(self, x)  # type: ignore[no-any-return]
         value = x if isinstance(x, np.generic) else np.asarray(x)
         supported(value.dtype, f"an operand of type {type(x).__name__}")
         return self.wrap_known(value)

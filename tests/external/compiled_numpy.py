@@ -66,7 +66,7 @@ def foreign(x: Any) -> bool:
     kinds = (numpy.ndarray, numpy.generic)
     if isinstance(x, kinds):
         return not numeric(x) or x.dtype.itemsize > 16 or x.dtype == numpy.longdouble
-    return False
+    return hasattr(type(x), "__array_wrap__")
 
 
 def is_foreign_type(x: Any) -> bool:

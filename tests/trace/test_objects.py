@@ -90,3 +90,42 @@ def test_other_classes_of_arrays_can_be_asked_for_but_not_made():
     ):
         with pytest.raises(UnsupportedError, match=r"(?s)np.ma.*not supported.*test_objects"):
             jitops.jitop(make, strict=True)(np.ones((2, 2)))
+
+
+class Column:
+    """An array of another library: its values are where they are, or copied each time."""
+
+    def __init__(self, values, copies=False):
+        self.values = np.array(values)
+        self.copies = copies
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values) if self.copies else self.values
+
+
+class Tagged(np.ndarray):
+    pass
+
+
+class Wrapped(Column):
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return Wrapped(array)
+
+
+def test_arrays_of_other_libraries_around_an_op_count_with_their_present_contents():
+    column, wrapped = Column([1.0, 2.0]), Wrapped([3.0, 4.0])
+    op = jitops.jitop(lambda x: x + column + np.asarray(wrapped), strict=True)
+    np.testing.assert_array_equal(op(np.zeros(2)), [4, 6])
+    column.values[0], wrapped.values[1] = 9, 0
+    np.testing.assert_array_equal(op(np.zeros(2)), [12, 2])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Wrapped([1.0]), np.ones(1).view(Tagged), np.ma.array([1.0]), Column([1.0], copies=True)],
+    ids=["wraps", "subclass", "masked", "copies"],
+)
+def test_arrays_of_other_classes_around_an_op_are_refused(other):
+    for fn in (lambda x: x * other, lambda x: np.minimum(x, other)):
+        with pytest.raises(UnsupportedError, match=r"np\.asarray.*as an argument"):
+            jitops.jitop(fn, strict=True)(np.ones((1, 1)))
