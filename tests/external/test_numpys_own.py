@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import contracts
@@ -58,15 +59,39 @@ def compiled(text: str) -> str:
     return text
 
 
-def suite(module: Path, scratch: Path, change: bool, chosen: str = "") -> suites.Run:
-    """A copy of the module, run in a directory of its own: on both sides the same surroundings."""
+def suite(
+    module: Path, scratch: Path, change: bool, chosen: Sequence[str] = (), plugin: str = ""
+) -> suites.Run:
+    """A copy of the module, run in a directory of its own: on both sides the same surroundings.
+
+    chosen: the tests to run, as a run names them; without any, all.
+    """
     scratch.mkdir()
     text = module.read_text(encoding="utf-8")
     (scratch / module.name).write_text(compiled(text) if change else text, encoding="utf-8")
     (scratch / "conftest.py").write_text(CONFTEST)
     (scratch / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n    parallel_threads\n")
-    arguments = [module.name, "-W", "ignore", *(["-k", chosen] if chosen else [])]
-    return suites.run(arguments, scratch, scratch, {})
+    named = [node(module, name) for name in chosen]
+    (scratch / "chosen").write_text("\n".join(named or [module.name]))
+    arguments = ["@chosen", "-W", "ignore", *(["-p", plugin] if plugin else [])]
+    cache = {"JITOPS_CACHE_DIR": str(scratch.parent / "cache")}
+    return suites.run(arguments, scratch, scratch, cache)
+
+
+def node(module: Path, name: str) -> str:
+    """A test of the module as pytest is told to run it: ``test_umath.py::Class::test[3]``."""
+    place, _, test = name.partition("::")
+    return "::".join([module.name, *place.split(".")[1:], test])
+
+
+def wrong(module: Path, scratch: Path, excused: Mapping[str, str]) -> dict[str, str]:
+    """Of the tests that only want errors or warnings of kernels, those with wrong values."""
+    silent = [name for name, reason in excused.items() if reason == contracts.SILENT]
+    if not silent:
+        return {}
+    again = suite(module, scratch, change=True, chosen=silent, plugin="silence")
+    unsound = [name for name in silent if name not in again.passed()]
+    return {name: again.reasons.get(name, "did not run") for name in unsound}
 
 
 @pytest.mark.parametrize("module", test_modules(), ids=lambda path: path.stem)
@@ -83,6 +108,7 @@ def test_what_numpy_passes_passes_compiled(module, tmp_path):
     for reason, count in sorted(Counter(excused.values()).items()):
         print(f"  {count} tests: {reason}")
     lost = {name: reason for name, reason in lost.items() if name not in excused}
+    lost |= wrong(module, tmp_path / "values", excused)
     assert ours.jitops
     assert not contracts.idle(module, excused)
     assert not lost, "\n".join(f"{name}: {reason[:200]}" for name, reason in lost.items())
@@ -108,3 +134,26 @@ def test_the_runner_compiles_and_counts_a_fallback_as_lost(tmp_path):
     assert (numpys.jitops, ours.jitops) == (0, 2)
     (name,) = suites.lost(ours, numpys)
     assert name.endswith("test_fallback")
+
+
+SILENT_SUITE = """
+import numpy as np
+import pytest
+
+def test_right():
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        np.log(np.zeros(3))
+
+def test_wrong():
+    with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+        np.log(np.zeros(3))
+    assert np.log(np.ones(3))[0] == 1
+"""
+
+
+def test_the_values_of_tests_that_want_errors_of_kernels_are_looked_at(tmp_path):
+    module = tmp_path / "test_small.py"
+    module.write_text(SILENT_SUITE, encoding="utf-8")
+    names = ["test_small::test_right", "test_small::test_wrong"]
+    found = wrong(module, tmp_path / "values", dict.fromkeys(names, contracts.SILENT))
+    assert list(found) == names[1:]
