@@ -276,7 +276,7 @@ class Op(Dispatcher):
         self.insert(call.args, call.kwargs, bound.binding)
         result = self(*call.args, **call.kwargs)
         call.copy_back(bound.traced)
-        return result
+        return call.originals(result)
 
     def _request(self, call: Call) -> Request:
         mode = self._mode or self._runtime.config.compile

@@ -110,6 +110,10 @@ class Call:
             if id(copy) in written:
                 original[...] = copy
 
+    def originals(self, result: Any) -> Any:
+        """The result with arguments themselves in the places of their copies."""
+        return replaced(result, {id(copy): original for original, copy in self.copied})
+
     def signature(self, described: Callable[[Any], Any] = lambda leaf: leaf[1:5]) -> Any:
         """What a kernel for such a call depends on, hashable; the values of numbers left out.
 

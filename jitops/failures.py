@@ -49,6 +49,7 @@ FAILURES: dict[str, tuple[type[Exception], str]] = {
         "You have specified kind='table', but the range of values in `ar2` or `ar1` exceed the"
         " maximum integer of the datatype. Please set `kind` to None or 'sort'.",
     ),
+    "miscounted mask": (ValueError, "a mask selects another number of elements than are assigned"),
 }
 
 

@@ -98,7 +98,7 @@ def bfloat16_to_float32(pattern: Expr) -> Expr:
 
 
 def cast(body: Body, x: Expr, source: str, target: str) -> Expr:
-    """Value conversion as C does it here; floats out of an integer's range are unspecified."""
+    """Value conversion; floats out of an integer's range give what NumPy's loops give on x86."""
     if source == target:
         return x
     if target == "bool":
@@ -108,9 +108,23 @@ def cast(body: Body, x: Expr, source: str, target: str) -> Expr:
         return round_to(body, body.let(narrow), target)
     if is_float(source) and target in ("uint32", "uint64"):
         return _unsigned(body, x, target)
-    if is_float(source) and not is_float(target) and sc.bits_of(target) < 32:
-        return sc.cast(body.let(sc.cast(x, "int32")), target)
+    if is_float(source) and not is_float(target):
+        wide = "int32" if sc.bits_of(target) < 32 else target
+        return sc.cast(_signed(body, x, wide), target)
     return sc.cast(x, target)
+
+
+def _signed(body: Body, x: Expr, target: str) -> Expr:
+    """A float as int32 or int64; NaN and what is out of range as the least integer.
+
+    LLVM's own conversion of such values has no result at all: where it sees one coming, it takes
+    any other.
+    """
+    limit = sc.const(2.0 ** (sc.bits_of(target) - 1), sc.dtype_of(x))
+    inside = body.let(sc.lt(body.let(sc.intrinsic("llvm.fabs", x)), limit))
+    safe = body.let(sc.select(inside, x, sc.const(0.0, sc.dtype_of(x))))
+    least = sc.const(-(1 << (sc.bits_of(target) - 1)), target)
+    return body.let(sc.select(inside, body.let(sc.cast(safe, target)), least))
 
 
 def _unsigned(body: Body, x: Expr, target: str) -> Expr:
@@ -118,7 +132,7 @@ def _unsigned(body: Body, x: Expr, target: str) -> Expr:
     half = sc.bits_of(target) - 1
     big = body.let(sc.ge(x, sc.const(2.0**half, sc.dtype_of(x))))
     lowered = body.let(sc.select(big, sc.sub(x, sc.const(2.0**half, sc.dtype_of(x))), x))
-    low = body.let(sc.cast(body.let(sc.cast(lowered, target[1:])), target))
+    low = body.let(sc.cast(_signed(body, lowered, target[1:]), target))
     return sc.select(big, sc.bit_xor(low, sc.const(1 << half, target)), low)
 
 

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from jitops.trace.manipulation import known_ints
+from jitops.failures import INDEX
+from jitops.trace.raising import unsupported
 from jitops.trace.reductions import NoValue, normal_axes, normal_axis
+from jitops.trace.stacks import positions
+from jitops.trace.tracer import Tracer
 
 __all__ = ["TABLE"]
 
@@ -19,18 +22,46 @@ def _line(t: Any, arr: Any, axis: Any) -> tuple[Any, int]:
 
 
 def _positions(t: Any, obj: Any, name: str) -> Any:
-    """Indices known while tracing, as NumPy's function takes them."""
+    """Indices as NumPy's function takes them, or those of a tracer that is known in the op only."""
     if isinstance(obj, slice):
         return obj
-    found = known_ints(t, obj, f"np.{name} needs indices that are")
-    return found if found.size else found.astype(int)
+    x = t.array(obj)
+    found = x.known()
+    if found is not None:
+        return found if found.size else found.astype(int)
+    if x.dtype.kind == "b":
+        raise unsupported(
+            f"np.{name} by a traced mask gives a shape that depends on values",
+            "Pass the mask as a static argument, or integers.",
+        )
+    if x.ndim > 1 or x.dtype.kind not in "iu":
+        raise IndexError(f"np.{name} needs integers in at most one axis, not {x.type}")
+    return x
 
 
 def delete(t: Any, arr: Any, obj: Any, axis: Any = None) -> Any:
-    """What is left, by its positions."""
+    """What is left, by its positions; a traced index must be a single one."""
     x, at = _line(t, arr, axis)
-    left = np.delete(np.arange(x.shape[at]), _positions(t, obj, "delete"))
-    return np.take(x, left, at)
+    n = x.shape[at]
+    where = _positions(t, obj, "delete")
+    if type(where) is not Tracer:
+        return np.take(x, np.delete(np.arange(n), where), at)
+    if where.size != 1:
+        raise unsupported(
+            "np.delete of several traced indices gives a shape that depends on values: equal ones"
+            " count once",
+            "Delete one after the other, or pass them as a static argument.",
+        )
+    left = positions(t, (max(n - 1, 0),), 0)
+    return np.take(x, left + (left >= _within(t, where.reshape(()), n, n)), at)
+
+
+def _within(t: Any, where: Any, n: int, stop: int) -> Any:
+    """Positions along n elements as int64 of 0 to stop - 1; others are an IndexError."""
+    place: Any = where.astype(np.int64)
+    place = np.where(place < 0, place + n, place)
+    bad = np.logical_or(place < 0, place >= stop)
+    return t.wrap(t.checked(place.read(), t.array(bad).read(), INDEX), scalar=not place.ndim)
 
 
 def insert(t: Any, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
@@ -40,18 +71,30 @@ def insert(t: Any, arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     where = _positions(t, obj, "insert")
     new: Any = t.array(values).astype(x.dtype)
     single = not isinstance(where, slice) and where.size == 1 and where.dtype.kind != "b"
-    order = np.insert(np.arange(n), where, -1)
-    count = order.size - n
     if single and where.ndim == 0:  # NumPy: a scalar index takes the values along the axis
         new = new.reshape((1,) * (x.ndim - new.ndim) + new.shape)
         new = np.moveaxis(new, 0, at)
     if single:  # as many as the values are
         count = new.shape[at - x.ndim] if new.ndim >= x.ndim - at else 1
-        first = int(where.reshape(-1)[0])
-        order = np.insert(np.arange(n), np.full(count, first), -1)
-    order[order < 0] = n + np.arange(count)
+        where = np.broadcast_to(where.reshape(()), (count,))
+    order = _inserted(t, n, where)
+    count = order.size - n
     new = np.broadcast_to(new, (*x.shape[:at], count, *x.shape[at + 1 :]))
     return np.take(np.concatenate([x, new], axis=at), order, at)
+
+
+def _inserted(t: Any, n: int, where: Any) -> Any:
+    """Which of the n old and then the new elements come one after the other."""
+    if type(where) is not Tracer or where.known() is not None:
+        where = where if type(where) is not Tracer else where.known()
+        order = np.insert(np.arange(n), where, -1)
+        order[order < 0] = n + np.arange(order.size - n)
+        return order
+    place = _within(t, where, n, n + 1)
+    turn = np.argsort(place, stable=True)
+    line = t.filled(-1, (n + where.size,), np.dtype("int64"))
+    line[place[turn] + positions(t, where.shape, 0)] = n + turn
+    return np.where(line < 0, positions(t, line.shape, 0) - np.cumsum(line >= 0), line)
 
 
 def sliding_window_view(

@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from jitops.trace.functions import room
-from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL
 from jitops.trace.tracer import Tracer
 
 NoValue: Any = np._NoValue
 
 UNROLLED = 16  # calls that are written one after the other; more are a loop
-PARTS = 512  # of a reduceat
 
 # Ufuncs whose steps may be regrouped: halves are combined, in as many kernels as bits of the size.
 REGROUPED = {
@@ -28,7 +26,7 @@ WIDE = {"subtract", "divide"}
 SUMS = {"add", "multiply", "logical_and", "logical_or", "logical_xor"}
 
 
-def fold_dtype(ufunc: Any, x: Tracer, dtype: Any) -> np.dtype[Any]:
+def loop_dtype(ufunc: Any, x: Tracer, dtype: Any) -> np.dtype[Any]:
     """The dtype of the steps, by NumPy's own resolution for reductions; raises what it raises."""
     options: dict[str, Any] = {"reduction": True, "casting": "unsafe"}
     if dtype is not None:
@@ -46,7 +44,7 @@ def reduced(
         raise ValueError(
             f"reduction operation '{name}' is not reorderable, so at most one axis may be specified"
         )
-    wanted = fold_dtype(ufunc, x, dtype)
+    wanted = loop_dtype(ufunc, x, dtype)
     # NumPy's loops of float16 along a row keep the running value of these in float32.
     wide = wanted == np.float16 and name in WIDE and axes == (x.ndim - 1,)
     inner = np.dtype("float32") if wide else wanted
@@ -134,39 +132,3 @@ def _steps(t: Any, ufunc: Any, line: Any) -> list[Any]:
 def _joined(ufunc: Any, carry: Any, row: Any) -> tuple[Any, Any]:
     new = ufunc(carry, row).astype(row.dtype)
     return new, new
-
-
-def at_indices(
-    t: Any, ufunc: Any, array: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None
-) -> Any:
-    """``ufunc.reduceat``: one reduction for each index, which must be known while tracing."""
-    from jitops.trace.manipulation import known_ints, normal_axis
-
-    x = t.array(array)
-    name = f"np.{ufunc.__name__}.reduceat"
-    given = t.array(indices)
-    given = given if given.size else np.zeros(0, int)
-    first = known_ints(t, given, f"{name} needs indices that are").reshape(-1)
-    at = normal_axis(x.ndim, axis)
-    count = x.shape[at]
-    if first.size and not 0 <= first.min() <= first.max() < count:
-        bad = first[(first < 0) | (first >= count)][0]
-        raise IndexError(f"index {bad} out-of-bounds in {name[3:]} [0, {count})")
-    if first.size > PARTS:
-        raise unsupported(
-            f"{name} of {first.size} indices is not supported in a traced function",
-            f"Use at most {PARTS}, or write it as a loop.",
-        )
-    line: Any = np.moveaxis(x, at, 0)
-    parts = []
-    # A part starts with its first element; where sums are made, from the identity as elsewhere.
-    start = {} if ufunc.__name__ in SUMS else {"initial": None}
-    for begin, end in zip(first, [*first[1:], count]):
-        part = line[begin : max(end, begin + 1)]
-        parts.append(ufunc.reduce(part, axis=0, dtype=dtype, keepdims=True, **start))
-    if not parts:
-        return ufunc.reduce(line[:1], axis=0, dtype=dtype, keepdims=True)[:0]
-    result: Any = np.moveaxis(np.concatenate(parts), 0, at)
-    from jitops.trace.reductions import finish
-
-    return finish(t, result.read(), out)

@@ -12,7 +12,7 @@ from jitops.graph.types import ArrayType
 from jitops.trace import functions
 from jitops.trace.masked import Masked
 from jitops.trace.raising import unsupported
-from jitops.trace.recorder import BOOL, INT64
+from jitops.trace.recorder import INT64
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
 
@@ -32,8 +32,8 @@ def getitem(t: Any, x: Tracer, key: Any) -> Any:
         return view
     part = _masked_part(x, keys)
     if part is not None:
-        view, mask, moved = part
-        return Masked(t, view, mask, moved=moved)
+        view, mask, lead = part
+        return Masked(t, view, mask, moved=lead > 0)
     return _gather(t, x, keys, scalar=not _has_ellipsis(key))
 
 
@@ -50,7 +50,7 @@ def setitem(t: Any, x: Tracer, key: Any, value: Any) -> None:
         return
     part = _masked_part(x, keys)
     if part is not None:
-        _assign_mask(t, *part, value)
+        functions.room("mask_writes").assign(t, *part, value)
         return
     one = [k for k in keys if type(k) is Tracer and k.dtype.kind == "b" and not k.ndim]
     rest = [k for k in keys if k is not (one[0] if one else None)]
@@ -147,8 +147,8 @@ def checked(x: Tracer, keys: list[Any]) -> tuple[Any, ...]:
     return tuple(keys)
 
 
-def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, bool] | None:
-    """The view with the mask's axes in front, the mask, and whether its axes had to be moved.
+def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, int] | None:
+    """The view with the mask's axes in front, the mask, and how many axes were before those.
 
     None where the key is not one traced mask among ints and slices.
     """
@@ -168,7 +168,7 @@ def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, bool] | No
         )
     if first:
         view = view.transposed([*axes, *(a for a in range(view.ndim) if a not in axes)])
-    return view, mask, first > 0
+    return view, mask, first
 
 
 # --- integer arrays -----------------------------------------------------------------------------
@@ -291,37 +291,3 @@ def _scatter(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
         index = t.wrap_known(np.maximum(source, 0).reshape(x.shape)).read()
         new = t.emit("take", flat, index, axis=0)
     x.write(t.emit("select", touched, new, x.read()))
-
-
-# --- masks --------------------------------------------------------------------------------------
-
-
-def _assign_mask(t: Any, x: Tracer, mask: Tracer, moved: bool, value: Any) -> None:
-    """``x[mask] = value`` as a choice by element; of a scalar, or what the same mask selects."""
-    atom = t.cast(mask.read(), BOOL)
-    if type(value) is Masked:
-        if value.mask_atom is not atom:
-            raise unsupported(
-                "cannot assign values selected by one mask through another",
-                "Use the same mask object on both sides, or np.where.",
-            )
-        new = t.cast(value.atom, x.dtype)
-    else:
-        value = t.operand(value)
-        shape = value.shape if type(value) is Tracer else ()
-        trailing = x.shape[mask.ndim :]
-        if len(shape) > len(trailing) and shape[0] == 1:
-            value = value.reshaped(shape[1:])
-            shape = shape[1:]
-        if len(shape) > len(trailing) or (moved and shape):
-            raise unsupported(
-                f"cannot assign {value.type} through a traced mask: the count of its elements"
-                " depends on values",
-                "Assign a scalar, y[mask] with the same mask, or use np.where.",
-            )
-        new = t.atom(value, x.dtype)
-        new = t.broadcast(new, x.shape) if new.type.shape else new
-    if mask.ndim < x.ndim:
-        axes = tuple(range(mask.ndim))
-        atom = t.emit("broadcast", atom, shape=x.shape, axes=axes)
-    x.write(t.emit("select", atom, new, x.read()))

@@ -11,6 +11,7 @@ import numpy as np
 from jitops.graph.graph import Literal
 from jitops.graph.ops import JOINS
 from jitops.trace import folds
+from jitops.trace.functions import room
 from jitops.trace.raising import misfit, unsupported
 from jitops.trace.recorder import BOOL, FLOAT32, FLOAT64, INT64
 from jitops.trace.tracer import Tracer
@@ -79,7 +80,7 @@ def reduce(
     name = ufunc.__name__
     axes = normal_axes(x, axis)
     target(t, out)
-    kind = _fold_dtype(ufunc, x, dtype, out) if name in FOLDS else None
+    kind = fold_dtype(ufunc, x, dtype, out) if name in FOLDS else None
     if kind is None or (kind.kind == "c" and FOLDS[name][2] is None):
         atom = t.array(folds.reduced(t, ufunc, x, axes, dtype, initial, where)).read()
     else:
@@ -119,10 +120,11 @@ def target(t: Any, out: Any) -> Any:
     return out
 
 
-def _fold_dtype(ufunc: Any, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
+def fold_dtype(ufunc: Any, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
+    """The dtype of the steps of a reduction; raises what NumPy raises."""
     name = ufunc.__name__
     if dtype is not None:
-        return folds.fold_dtype(ufunc, x, dtype)  # which refuses what NumPy refuses
+        return folds.loop_dtype(ufunc, x, dtype)  # which refuses what NumPy refuses
     if name.startswith("logical"):
         return BOOL
     place = out[0] if type(out) is tuple else out
@@ -130,7 +132,7 @@ def _fold_dtype(ufunc: Any, x: Tracer, dtype: Any, out: Any) -> np.dtype[Any]:
         return np.promote_types(x.dtype, place.dtype)
     if name in ("add", "multiply"):
         return sum_dtype(x.dtype)
-    return folds.fold_dtype(ufunc, x, None)
+    return folds.loop_dtype(ufunc, x, None)
 
 
 def sum_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -230,7 +232,7 @@ def accumulate(
         raise TypeError("cannot accumulate on a scalar")
     at = normal_axis(x.ndim, axis)
     if dtype is not None:
-        dtype = folds.fold_dtype(ufunc, x, dtype)
+        dtype = folds.loop_dtype(ufunc, x, dtype)
     elif name in ("add", "multiply"):
         dtype = sum_dtype(x.dtype)
     if name in RUNNING_TRUTHS and (dtype == BOOL or name.startswith("logical")):
@@ -240,7 +242,7 @@ def accumulate(
         result = t.wrap(t.emit(op, t.cast(x.read(), dtype), axis=at, reverse=False))
     else:
         line: Any = np.moveaxis(x, at, 0)
-        line = line.astype(folds.fold_dtype(ufunc, x, dtype))
+        line = line.astype(folds.loop_dtype(ufunc, x, dtype))
         result = np.moveaxis(folds.running(t, ufunc, line), 0, at)
         result = t.wrap(result.read())
     return finish(t, result.read(), out)
@@ -276,6 +278,11 @@ def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> None:
     from jitops.trace import scattering
 
     scattering.at(t, ufunc, array, indices, *values)
+
+
+def reduceat(t: Any, ufunc: Any, *args: Any, **kwargs: Any) -> Any:
+    """``ufunc.reduceat``."""
+    return room("pieces").reduceat(t, ufunc, *args, **kwargs)
 
 
 # --- functions ----------------------------------------------------------------------------------
@@ -398,6 +405,6 @@ UFUNC_METHODS: dict[str, Callable[..., Any]] = {
     "reduce": reduce,
     "accumulate": accumulate,
     "outer": outer,
-    "reduceat": folds.at_indices,
+    "reduceat": reduceat,
     "at": at,
 }

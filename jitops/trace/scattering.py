@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from operator import index as index_of
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 from jitops.graph.graph import Atom
 from jitops.graph.types import ArrayType
 from jitops.trace import indexing
+from jitops.trace.functions import room
+from jitops.trace.masked import Masked
 from jitops.trace.raising import misfit, unsupported
 from jitops.trace.recorder import BOOL, FLOAT64, INT64
 from jitops.trace.tracer import Tracer
@@ -46,27 +49,57 @@ JOINS: dict[str, tuple[str, str]] = {
     "hypot": ("hypot", ""),
     "copysign": ("copysign", ""),
 }
+MODULAR = ("add", "sub", "mul", "and", "or", "xor")  # of integers, the low bits decide the low bits
+
+
+class Places:
+    """Where ``x[keys]`` lies, in C order of the index arrays.
+
+    base: the array after its slices. order: its axes with the indexed ones in a row, from `first`
+    to `stop`. common: the index arrays' shape. where: positions in the indexed axes as one, of
+    that shape or (). shape: that of ``x[keys]``.
+    """
+
+    __slots__ = ("base", "common", "first", "order", "shape", "stop", "where")
+
+    def __init__(self, t: Any, x: Tracer, keys: list[Any]) -> None:
+        self.base, axes, indices, front = indexing.advanced(t, x, keys)
+        self.common = indexing.broadcast_indices(indices)
+        first = self.first = 0 if front else axes[0]
+        self.stop = first + len(axes)
+        rest = [a for a in range(self.base.ndim) if a not in axes]
+        shape = [self.base.shape[a] for a in rest]
+        self.order = (*rest[:first], *axes, *rest[first:])
+        self.shape = (*shape[:first], *self.common, *shape[first:])
+        extents = tuple(self.base.shape[a] for a in axes)
+        self.where = indexing.positions(t, extents, indices)
+        if not prod(extents) and self.where.size:
+            raise IndexError("cannot index an axis of size 0")
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.where.size and self.base.size)
+
+    def read(self, t: Any) -> Atom:
+        """The array with its axes in order."""
+        return t.transpose(self.base.read(), self.order)  # type: ignore[no-any-return]
+
+    def write(self, t: Any, atom: Atom) -> None:
+        """Replace what `read` gives."""
+        back = tuple(self.order.index(a) for a in range(self.base.ndim))
+        self.base.write(t.transpose(atom, back))
 
 
 def write(t: Any, x: Tracer, keys: list[Any], value: Any, op: str = "set") -> None:
     """``x[keys] = op(x[keys], value)``, one index after the other, in C order of the indices."""
-    base, axes, indices, front = indexing.advanced(t, x, keys)
-    common = indexing.broadcast_indices(indices)
-    first = 0 if front else axes[0]
-    rest = [a for a in range(base.ndim) if a not in axes]
-    shape = [base.shape[a] for a in rest]
-    new = fitted(t, value, ArrayType((*shape[:first], *common, *shape[first:]), x.dtype))
-    extents = tuple(base.shape[a] for a in axes)
-    where = indexing.positions(t, extents, indices)
-    if not prod(extents) and where.size:
-        raise IndexError("cannot index an axis of size 0")
-    if not where.size or not base.size:
+    places = Places(t, x, keys)
+    new = fitted(t, value, ArrayType(places.shape, x.dtype))
+    if not places:
         return
-    place = t.broadcast(where.read(), common) if common else where.read()
-    order = [*rest[:first], *axes, *rest[first:]]
-    atom = t.transpose(base.read(), tuple(order))
-    atom = t.emit("scatter", atom, place, new, axes=(first, first + len(axes)), join=op)
-    base.write(t.transpose(atom, tuple(order.index(a) for a in range(base.ndim))))
+    where = places.where.read()
+    place = t.broadcast(where, places.common) if places.common else where
+    axes = (places.first, places.stop)
+    places.write(t, t.emit("scatter", places.read(t), place, new, axes=axes, join=op))
 
 
 def fitted(t: Any, value: Any, target: ArrayType) -> Atom:
@@ -89,46 +122,101 @@ def fitted(t: Any, value: Any, target: ArrayType) -> Atom:
 
 
 def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> None:
-    """``ufunc.at``: as ``x[i] = ufunc(x[i], v)`` for one index after the other."""
+    """``ufunc.at``: ``x[i] = ufunc(x[i], v)`` for one index after the other, cast as NumPy does."""
     from jitops.trace.ufunc import resolve
 
+    _require_operands(ufunc, len(values))
     if type(array) is not Tracer:
         t.refuse_write(array)
     x: Tracer = array
     keys = indexing.expanded(t, x, indices)
     if not any(type(k) is Tracer and k.dtype.kind != "b" for k in keys):
-        x[indices] = ufunc(x[indices], *values)  # every element once
+        _once_each(t, ufunc, x, indices, [t.operand(v) for v in values])
         return
     operands = [x, *map(t.operand, values)]
-    loop = resolve(ufunc, operands, None, "same_kind", None, None) if len(operands) == 2 else ()
-    op = _join(ufunc.__name__, x, loop)
+    loop = resolve(ufunc, operands, None, "unsafe", None, None)
     if len(operands) > 1 and type(operands[1]) is int:  # an array of one, cast as arrays are
         operands[1] = t.wrap_known(np.asarray(operands[1]).astype(loop[1]))
-    if loop[0] == x.dtype:
+    op = _join(ufunc.__name__, x.dtype, loop) if len(operands) > 1 else ""
+    if not op:
+        _in_turn(t, ufunc, x, keys, list(zip(operands[1:], loop[1:])))
+    elif loop[0] == x.dtype:
         write(t, x, keys, operands[1], op)
+    else:
+        wide = x.astype(loop[0])
+        write(t, wide, keys, operands[1], op)
+        t.assign(x, wide.astype(x.dtype))
+
+
+def _require_operands(ufunc: Any, count: int) -> None:
+    """Raise what NumPy raises for a ufunc without ``at``, or a wrong number of operands."""
+    if ufunc.signature is not None:
+        raise TypeError(
+            f"{ufunc.__name__}.at does not support ufunc with non-trivial signature:"
+            f" {ufunc.__name__} has signature {ufunc.signature}."
+        )
+    if ufunc.nin > 2:
+        raise ValueError("Only unary and binary ufuncs supported at this time")
+    if ufunc.nout != 1:
+        raise ValueError("Only single output ufuncs supported at this time")
+    if ufunc.nin > count + 1:
+        raise ValueError("second operand needed for ufunc")
+    if ufunc.nin < count + 1:
+        raise ValueError("second operand provided when ufunc is unary")
+
+
+def _once_each(t: Any, ufunc: Any, x: Tracer, indices: Any, values: list[Any]) -> None:
+    """Where no element is met twice; a mask may be given as many values as it selects."""
+    part = x[indices]
+    if type(part) is Masked and any(type(v) is Tracer and v.ndim for v in values):
+        given = t.zeros(x.shape, values[0].dtype)
+        given[indices] = values[0]
+        values = [given[indices]]
+    x[indices] = ufunc(part, *values)
+
+
+def _join(name: str, dtype: np.dtype[Any], loop: Sequence[np.dtype[Any]]) -> str:
+    """The primitive for one scatter of all values, or an empty string.
+
+    Such a scatter converts to the array's dtype once, after all values: for floats of the same
+    kind, that is the more precise, and for integers the same where the operation wraps around.
+    """
+    wide = loop[0]
+    op = JOINS.get(name, ("", ""))[int(wide == BOOL)]
+    if wide != loop[2] or (wide.kind == "c" and op not in ("add", "sub", "mul", "div")):
+        return ""
+    if wide == dtype or (wide.kind == dtype.kind and wide.kind in "fc"):
+        return op
+    return op if wide.kind in "iu" and dtype.kind in "iu" and op in MODULAR else ""
+
+
+def _in_turn(t: Any, ufunc: Any, x: Tracer, keys: list[Any], given: list[Any]) -> None:
+    """A loop over the indices; given: the value and its dtype, or nothing."""
+    places = Places(t, x, keys)
+    common, first = len(places.common), places.first
+    lines = []
+    for value, dtype in given:
+        target = ArrayType(places.shape, dtype)
+        new = t.wrap(t.broadcast(fitted(t, value, target), places.shape))
+        new = np.moveaxis(new, range(first, first + common), range(common))
+        lines.append(new.reshape((-1, *new.shape[common:])) if places else new)
+    if not places:
         return
-    wide = x.astype(loop[0])
-    write(t, wide, keys, operands[1], op)
-    t.assign(x, wide.astype(x.dtype))
+    where = np.ravel(np.broadcast_to(places.where, places.common))
+    whole: Any = t.wrap(places.read(t))
+    front = np.moveaxis(whole, range(first, places.stop), range(places.stop - first))
+    kept = front.shape
+    flat = front.reshape((-1, *kept[places.stop - first :]))
+    flat = room("control").fori_loop(t, 0, where.size, partial(_step, ufunc, where, lines), flat)
+    front = flat.reshape(kept)
+    whole = np.moveaxis(front, range(places.stop - first), range(first, places.stop))
+    places.write(t, t.array(whole).read())
 
 
-def _join(name: str, x: Tracer, loop: Any) -> str:
-    numbers, bools = JOINS.get(name, ("", ""))
-    op = bools if loop and loop[0] == BOOL else numbers
-    if not op or loop[0] != loop[2] or (
-        loop[0].kind == "c" and op not in ("add", "sub", "mul", "div")
-    ):
-        raise unsupported(
-            f"np.{name}.at of {x.dtype} is not supported in a traced function",
-            f"Use x[i] = np.{name}(...) where the indices are unique.",
-        )
-    if not np.can_cast(loop[2], x.dtype, "same_kind"):
-        raise unsupported(
-            f"np.{name}.at of {loop[2]} values into {x.dtype} is not supported: NumPy converts the"
-            " element after each of them",
-            f"Use np.{name}.at on x.astype({loop[2].name!r}).",
-        )
-    return op
+def _step(ufunc: Any, where: Any, lines: list[Any], i: Any, flat: Any) -> Any:
+    place = where[i]
+    flat[place] = ufunc(flat[place], *(line[i] for line in lines))
+    return flat
 
 
 # --- functions ----------------------------------------------------------------------------------

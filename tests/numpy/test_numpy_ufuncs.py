@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from comparing import compare
+from comparing import agree, compare
 from samples import DTYPES as ALL_DTYPES
 from samples import mismatch, pairs
 
@@ -122,3 +122,15 @@ def test_running_results_are_those_of_calls_in_order(count):
     for n in range(1, count):
         carry = step(carry, x[n])
         assert carry == [line[n] for line in running]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_what_no_integer_holds_converts_as_numpys_does_whatever_made_it(dtype):
+    x = np.array([-5, 0, 4, np.nan, np.inf, -np.inf], dtype)
+
+    def convert(x):
+        made = (x, np.log10(x), np.where(x < 0, np.nan, x))
+        return [y.astype(d) for y in made for d in ("int8", "int32", "int64", "uint64")]
+
+    with np.errstate(all="ignore"):
+        agree("abcdefghijkl", jitop(convert)(x), convert(x), np.testing.assert_array_equal)

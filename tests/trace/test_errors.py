@@ -94,14 +94,6 @@ def test_what_random_cannot_do_inside_is_refused_with_the_way_out():
     assert "default_rng" in message(lambda x: np.random.default_rng(0), X)
 
 
-def test_additions_that_convert_after_each_index_are_refused_with_the_way_out():
-    def halves(x, i):
-        np.add.at(x, i, np.full(3, 0.5))
-
-    with pytest.raises(UnsupportedError, match=r"add\.at of float64.*astype"):
-        trace(halves, (np.ones(3, "int64"), np.array([0, 0, 1])), {})
-
-
 def test_a_selection_by_a_traced_mask_has_no_shape():
     for fn in (
         lambda x: x[x > 0],

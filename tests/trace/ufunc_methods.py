@@ -17,6 +17,7 @@ WRONG_IN_NUMPY = {"arctan2", "power", "float_power"}
 LEFT_OUT = {"ldexp"}
 
 MANY = 20  # more rows than a reduction by calls of the ufunc writes one after the other
+PLACES = np.array([0, 3, 1, 1])
 
 Call = tuple[str, Any, tuple[Any, ...]]
 
@@ -72,6 +73,10 @@ def _options(ufunc: Any, operands: list[Any], mask: Any) -> Iterator[Call]:
 
 
 def _methods(ufunc: Any, operands: list[Any], mask: Any) -> Iterator[Call]:
+    if ufunc.nin <= 2 and ufunc.nout == 1:
+        more = [np.copy(x[:2, :3]) for x in operands[1:]]
+        place = (np.copy(operands[0][:2]), PLACES[:3])
+        yield "at", lambda x, i, *v: ufunc.at(x, (slice(None), i), *v), (*place, *more)
     if ufunc.nin != 2 or ufunc.nout != 1 or ufunc.__name__ in LEFT_OUT:
         return
     x, y = operands
@@ -93,6 +98,7 @@ def _methods(ufunc: Any, operands: list[Any], mask: Any) -> Iterator[Call]:
     yield "reduce initial", lambda a: ufunc.reduce(a, axis=1, initial=1), (x,)
     yield "reduce where", lambda a, m: ufunc.reduce(a, axis=1, initial=1, where=m), (x, mask)
     yield "reduceat", lambda a: ufunc.reduceat(a, [0, 2, 1], axis=1), (x,)
+    yield "reduceat traced", lambda a, i: ufunc.reduceat(a, i, axis=1), (x, PLACES)
 
 
 def tolerance(name: str, args: Any) -> float:
