@@ -8,17 +8,20 @@ pairs of floats (`jitops.lower.complex_pairs`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from tvm import tirx
 from tvm.tirx import stmt as st
 
+from jitops.graph.graph import Eqn
 from jitops.lower import scalar as sc
-from jitops.lower.math import MATH
+from jitops.lower.math import MATH, ORDINARY
 from jitops.lower.scalar import Body, Expr
 
 NARROW_FLOATS = ("float16", "bfloat16")
+LARGEST = {"float16": 65504.0}  # the finite magnitudes of dtypes that have few of them
 
 Rule = Callable[..., Expr]
 
@@ -47,12 +50,47 @@ def lower_map(
     if op == "locate":
         return body.let(_locate(body, operands, attrs["shape"]))
     if (op, register_dtype(dtype)) in MATH:
-        value = MATH[op, register_dtype(dtype)](body, *operands)
+        value = _math(body, op, dtype, operands)
     else:
         value = RULES[op](body, dtype, *operands)
     if result in NARROW_FLOATS:
         value = round_to(body, value, result)
     return body.let(value)
+
+
+OrdinaryArguments = list[tuple[Expr, float]]
+
+
+def has_ordinary_form(eqn: Eqn) -> bool:
+    """Whether its function has a cheaper form for arguments below some bound."""
+    if not eqn.inputs:
+        return False
+    dtype = eqn.inputs[0].type.dtype_name
+    return dtype not in LARGEST and (eqn.op, register_dtype(dtype)) in ORDINARY
+
+
+def ordinary(body: Body) -> OrdinaryArguments:
+    """Let functions in this body take their forms for ordinary arguments.
+
+    Gives the list to which each adds its argument and the magnitude that this must stay below.
+    """
+    found: OrdinaryArguments = body.known.setdefault(("ordinary",), [])
+    return found
+
+
+def _math(body: Body, op: str, dtype: str, operands: list[Expr]) -> Expr:
+    """A function of `MATH`, or its form for ordinary arguments where it may take that."""
+    key = op, register_dtype(dtype)
+    if key not in ORDINARY:
+        return MATH[key](body, *operands)
+    bound, form = ORDINARY[key]
+    arguments: OrdinaryArguments | None = body.find(("ordinary",))
+    if LARGEST.get(dtype, math.inf) < bound:
+        return form(body, *operands)
+    if arguments is None:
+        return MATH[key](body, *operands)
+    arguments.append((operands[0], bound))
+    return form(body, *operands)
 
 
 def _locate(body: Body, indices: list[Expr], shape: tuple[int, ...]) -> Expr:

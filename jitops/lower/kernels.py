@@ -18,7 +18,7 @@ from jitops.graph.types import Shape
 from jitops.lower import scalar as sc
 from jitops.lower.complex_pairs import Pair
 from jitops.lower.cost import weight
-from jitops.lower.elementwise import register_dtype
+from jitops.lower.elementwise import has_ordinary_form, register_dtype
 from jitops.lower.folds import Fold, PositionFold
 from jitops.lower.frame import Frame, Scope, Slot, Value
 from jitops.lower.index import Affine, Index, flatten
@@ -84,13 +84,25 @@ class MapKernel(Kernel):
                 return None
         return found
 
-    def element(self, index: Index, scope: Scope) -> None:
-        """All loads come before the first store, so that an array may be updated in place."""
-        values = [
+    def values(self, index: Index, scope: Scope) -> list[Value]:
+        """What is to be stored; code that loads and computes it goes to ``scope``."""
+        return [
             self.frame.value(s.atom, index if s.atom.type.shape else (), scope) for s in self.stores
         ]
-        for store, value in zip(self.stores, values):
+
+    def element(self, index: Index, scope: Scope) -> None:
+        """All loads come before the first store, so that an array may be updated in place."""
+        for store, value in zip(self.stores, self.values(index, scope)):
             self.frame.store(store.slot, store.place(index), value, scope)
+
+
+    def ordinary_pays(self) -> bool:
+        """Whether functions here have cheaper forms, and arguments that are cheap to look at."""
+        atoms = [s.atom for s in self.stores]
+        arguments = [
+            eqn.inputs[0] for eqn in _inlined(self.frame, atoms) if has_ordinary_form(eqn)
+        ]
+        return bool(arguments) and 2 * element_cost(self.frame, arguments) <= self.work
 
 
 class Stage:
@@ -258,7 +270,13 @@ def row_kernel(
 
 def element_cost(frame: Frame, atoms: Sequence[Atom]) -> int:
     """Cost units of the inlined equations behind these atoms, plus their memory traffic."""
-    total, seen = 1, set()
+    loads: set[Var] = set()
+    return 1 + sum(weight(eqn) for eqn in _inlined(frame, atoms, loads)) + len(loads)
+
+
+def _inlined(frame: Frame, atoms: Sequence[Atom], loads: set[Var] | None = None) -> list[Eqn]:
+    """The equations that a kernel computes for these atoms; ``loads`` gains what it reads."""
+    found, seen = [], set()
     pending: list[Atom] = list(atoms)
     while pending:
         var = pending.pop()
@@ -266,12 +284,13 @@ def element_cost(frame: Frame, atoms: Sequence[Atom]) -> int:
             continue
         seen.add(var)
         if var in frame.slots or var not in frame.definitions:
-            total += 1
+            if loads is not None:
+                loads.add(var)
             continue
         eqn = frame.definitions[var]
-        total += weight(eqn)
+        found.append(eqn)
         pending.extend(eqn.inputs)
-    return total
+    return found
 
 
 def _read_offsets(frame: Frame, atom: Atom, index: Index, found: list[Affine]) -> bool:

@@ -24,6 +24,7 @@ from jitops.lower.index import (
 from jitops.lower.kernels import Kernel, MapKernel
 from jitops.lower.repeated import RepeatedMap
 from jitops.schedule.loops import Axes, for_loop, merged_axes, nest, unknown
+from jitops.schedule.ordinary import in_pieces
 
 TILE = 32
 PIECE = 512  # elements that take the steps of a loop together, in the first-level cache
@@ -41,6 +42,8 @@ def elementwise(kernel: Kernel) -> Scope | None:
     axes, offsets = merged_axes(kernel, index, set())
     if isinstance(kernel, RepeatedMap):
         _repeated(kernel, axes, scope)
+        return scope
+    if in_pieces(kernel, axes, scope):
         return scope
     across = _across(axes, offsets, index)
     if across is not None:

@@ -22,8 +22,12 @@ from jitops._native import Library, detect_cpu
 from jitops.codegen.compile import compile_module
 from jitops.codegen.link import link
 from jitops.codegen.target import tvm_target
-from jitops.lower import scalar
-from jitops.lower.math import MATH
+from jitops.lower.elementwise import lower_map
+from jitops.lower.frame import Scope
+from jitops.lower.index import Affine, int64, loop_variable
+from jitops.lower.math import MATH, ORDINARY
+from jitops.schedule.loops import for_loop
+from jitops.schedule.ordinary import PIECE, in_two_forms
 
 BINARY = ("atan2", "pow", "hypot", "fmod")
 NUMPY = {
@@ -78,11 +82,14 @@ def reference() -> Any:
 
 
 class Kernel:
-    """One math function in a plain loop over contiguous arrays of one dtype."""
+    """One math function in a loop over contiguous arrays of one dtype.
 
-    def __init__(self, name: str, dtype: str) -> None:
+    general: without its form for ordinary arguments, if it has one.
+    """
+
+    def __init__(self, name: str, dtype: str, general: bool = False) -> None:
         self.name, self.dtype = name, dtype
-        self.library = Library(link(compile_module(_module(name, dtype), _target())))
+        self.library = Library(link(compile_module(_module(name, dtype, general), _target())))
         self.address = self.library.symbol("kernel")
         self.call = ctypes.CFUNCTYPE(
             ctypes.c_int32, *[ctypes.c_void_p] * (arity(name) + 1), ctypes.c_int64
@@ -95,8 +102,8 @@ class Kernel:
 
 
 @functools.cache
-def kernel(name: str, dtype: str) -> Kernel:
-    return Kernel(name, dtype)
+def kernel(name: str, dtype: str, general: bool = False) -> Kernel:
+    return Kernel(name, dtype, general)
 
 
 def arity(name: str) -> int:
@@ -108,8 +115,33 @@ def _target() -> Any:
     return tvm_target(detect_cpu())
 
 
-def _module(name: str, dtype: str) -> Any:
-    count, i = tirx.Var("count", "int64"), tirx.Var("i", "int64")
+def _value(name: str, dtype: str, buffers: Any, place: Affine, body: Scope) -> Any:
+    inputs = [body.let(tirx.BufferLoad(b, [place.expr()])) for b in buffers[:-1]]
+    return lower_map(body, name, dtype, dtype, inputs, {})
+
+
+def _element(name: str, dtype: str, buffers: Any, place: Affine, body: Scope) -> None:
+    value = _value(name, dtype, buffers, place, body)
+    body.emit(st.BufferStore(buffers[-1], value, [place.expr()]))
+
+
+def _in_pieces(name: str, dtype: str, buffers: Any, count: Any) -> Any:
+    """The loop as the scheduler builds it for functions with a form for ordinary arguments."""
+    piece, body = loop_variable("p", 1 << 40), Scope()
+    start = Affine.of(piece) * PIECE
+    left = body.let(tirx.Min(int64(PIECE), count - start.expr()), "at")
+    in_two_forms(
+        lambda j, inner: _value(name, dtype, buffers, start + j, inner),
+        lambda j, inner: _element(name, dtype, buffers, start + j, inner),
+        PIECE,
+        left,
+        body,
+    )
+    return for_loop(piece.expr, tirx.Div(count + int64(PIECE - 1), int64(PIECE)), body)
+
+
+def _module(name: str, dtype: str, general: bool) -> Any:
+    count = tirx.Var("count", "int64")
     pointers = [
         tirx.Var(f"p{k}", ir.PointerType(ir.PrimType(dtype))) for k in range(arity(name) + 1)
     ]
@@ -117,10 +149,13 @@ def _module(name: str, dtype: str) -> Any:
     buffers = [
         tirx.decl_buffer((1 << 40,), dtype, p.name, data=p, data_alignment=size) for p in pointers
     ]
-    body = scalar.Body()
-    inputs = [body.let(tirx.BufferLoad(b, [i])) for b in buffers[:-1]]
-    body.emit(st.BufferStore(buffers[-1], MATH[name, dtype](body, *inputs), [i]))
-    loop = st.For(i, tirx.IntImm("int64", 0), count, st.ForKind.SERIAL, body.block())
+    if (name, dtype) in ORDINARY and not general:
+        loop = _in_pieces(name, dtype, buffers, count)
+    else:
+        body = Scope()
+        place = loop_variable("i", 1 << 40)
+        _element(name, dtype, buffers, Affine.of(place), body)
+        loop = for_loop(place.expr, count, body)
     declared = [st.DeclBuffer(b, data=p) for b, p in zip(buffers, pointers, strict=True)]
     attrs = {
         "target": _target(),

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from measure import BINARY, NAMES, NUMPY, Report, float32_arrays, float32_bits, kernel, reference
 
-from jitops.lower.math import MATH
+from jitops.lower.math import MATH, ORDINARY
 
 UNARY = tuple(name for name in NAMES if name not in BINARY and (name, "float32") in MATH)
 TWO = tuple(name for name in BINARY if (name, "float32") in MATH)
+GENERAL = tuple(name for name, dtype in ORDINARY if dtype == "float32")
 EVERY = 16381  # a prime: all exponents, and mantissas of all kinds
 SPECIAL = np.array(
     [
@@ -50,6 +51,11 @@ def test_a_sample_of_all_float32_is_within_one_ulp(name: str) -> None:
 @pytest.mark.parametrize("name", UNARY)
 def test_special_float32_values_are_exact(name: str) -> None:
     within(float32_arrays(name, (SPECIAL,), kernel(name, "float32")(SPECIAL)), 1.0)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_the_form_for_all_float32_is_within_one_ulp(name: str) -> None:
+    within(float32_bits(name, EVERY, kernel(name, "float32", general=True).address), 1.0)
 
 
 @pytest.mark.long

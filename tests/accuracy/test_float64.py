@@ -13,11 +13,12 @@ import pytest
 import samples64
 from measure import BINARY, NAMES, NUMPY, exact, float64_error, kernel
 
-from jitops.lower.math import MATH
+from jitops.lower.math import MATH, ORDINARY
 
 BOUNDS = {"pow": 1.5, "erfc": 1.5}
 UNARY = tuple(name for name in NAMES if name not in BINARY and (name, "float64") in MATH)
 TWO = tuple(name for name in BINARY if (name, "float64") in MATH)
+GENERAL = tuple(name for name, dtype in ORDINARY if dtype == "float64")
 SPECIAL = np.array(
     [
         0.0,
@@ -54,8 +55,10 @@ PLAIN = {
 }
 
 
-def worst(name: str, *arrays: np.ndarray) -> tuple[float, tuple[float, ...]]:
-    got = kernel(name, "float64")(*arrays)
+def worst(
+    name: str, *arrays: np.ndarray, general: bool = False
+) -> tuple[float, tuple[float, ...]]:
+    got = kernel(name, "float64", general)(*arrays)
     largest: tuple[float, tuple[float, ...]] = (0.0, ())
     for result, *args in zip(got, *arrays, strict=True):
         error = float64_error(float(result), exact(name, *map(float, args)))
@@ -67,6 +70,16 @@ def worst(name: str, *arrays: np.ndarray) -> tuple[float, tuple[float, ...]]:
 def test_random_and_hard_float64_are_within_the_bound(name: str) -> None:
     error, at = worst(name, samples64.unary(name, 300))
     assert error <= BOUNDS.get(name, 1.0), at
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_ordinary_float64_are_within_the_bound_in_both_forms(name: str) -> None:
+    rng = np.random.default_rng(3)
+    quadrants = rng.integers(0, 2**29, 300) * (np.pi / 2)
+    x = np.concatenate([rng.uniform(-7, 7, 300), rng.uniform(-(2**30), 2**30, 300), quadrants])
+    for general in (False, True):
+        error, at = worst(name, x, general=general)
+        assert error <= BOUNDS.get(name, 1.0), at
 
 
 @pytest.mark.long

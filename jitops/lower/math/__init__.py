@@ -23,6 +23,7 @@ from jitops.lower.math import (
     trigonometric,
 )
 from jitops.lower.math.code import Code, widened
+from jitops.lower.math.reduction import ORDINARY as _REDUCED_BELOW
 from jitops.lower.scalar import Body, Expr
 
 Function = Callable[..., Expr]
@@ -71,5 +72,16 @@ _FUNCTIONS: dict[str, tuple[Function, Function]] = {  # float32, float64
 MATH: dict[tuple[str, str], Function] = {
     (name, dtype): _on_body(function)
     for name, functions in _FUNCTIONS.items()
+    for dtype, function in zip(("float32", "float64"), functions, strict=True)
+}
+
+# (primitive, dtype) -> a bound, and a cheaper function for arguments of less magnitude.
+ORDINARY: dict[tuple[str, str], tuple[float, Function]] = {
+    (name, dtype): (_REDUCED_BELOW[dtype], _on_body(function))
+    for name, functions in {
+        "sin": (trigonometric.sin_ordinary_float32, trigonometric.sin_ordinary_float64),
+        "cos": (trigonometric.cos_ordinary_float32, trigonometric.cos_ordinary_float64),
+        "tan": (trigonometric.tan_ordinary_float32, trigonometric.tan_ordinary_float64),
+    }.items()
     for dtype, function in zip(("float32", "float64"), functions, strict=True)
 }

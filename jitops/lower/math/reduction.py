@@ -1,6 +1,7 @@
 """Argument reduction for sin, cos and tan, for every finite x: turns and an exact remainder.
 
-Method: M. Payne and R. Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18
+For ordinary arguments, W. J. Cody and W. Waite (1980), ch. 8, with pi/2 in three parts. For all,
+M. Payne and R. Hanek, "Radian reduction for trigonometric functions", SIGNUM Newsletter 18
 (1983): only a window of the bits of 1/pi or 2/pi matters for a given exponent, since the higher
 ones contribute whole turns. The window is chosen by selects, because a gather from a table is
 slower.
@@ -8,6 +9,7 @@ slower.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from jitops.lower import scalar
@@ -46,6 +48,27 @@ def half_turn_float32(c: Code, x: Expr) -> tuple[Expr, Expr]:
     n = c.sub(shifted, FLOAT64.round_magic)
     y = c.fma(wide, low, c.fma(wide, high, c.neg(n)))
     return y, c.cast(c.bits(shifted), "int32")
+
+
+# pi/2 in three parts. Up to the bound, the number of quadrants times the first part is taken off
+# exactly, and what the parts lack is below 2^-56 of the least remainder.
+_PI_HALF_PARTS = {
+    "float32": ("0x1.921fb6p+0", "-0x1.777a5cp-25", "-0x1.ee59dap-50"),
+    "float64": ("0x1.921fb54442d18p+0", "0x1.1a62633145c07p-54", "-0x1.f1976b7ed8fbcp-110"),
+}
+ORDINARY = {"float32": 2.0**17, "float64": 2.0**30}
+
+
+def ordinary_quadrant(c: Code, magnitude: Expr) -> tuple[Expr, Expr, Expr]:
+    """Reduce ``|x| = (4 m + q) pi/2 + r + r_low``, |r| < 1.006 pi/4, for |x| < ORDINARY.
+
+    Gives r, r_low, and q in the low two bits of an integer; infinities and NaN give NaN.
+    """
+    high, middle, low = map(float.fromhex, _PI_HALF_PARTS[scalar.dtype_of(magnitude)])
+    n, q = c.round_scaled(magnitude, 2.0 / math.pi, biases=0)
+    product, error = c.product(n, middle)
+    r, r_low = c.sum(c.fma(n, -high, magnitude), c.neg(product))
+    return r, c.add(r_low, c.fma(n, -low, c.neg(error))), q
 
 
 # The bits of 2/pi, 64 at a time from the binary point on.

@@ -5,8 +5,9 @@ Exact reduction, then minimax polynomials (Remez exchange, rounded coefficients)
 
 from __future__ import annotations
 
+from jitops.lower import scalar
 from jitops.lower.math.code import Code, quotient
-from jitops.lower.math.reduction import half_turn_float32, quadrant_float64
+from jitops.lower.math.reduction import half_turn_float32, ordinary_quadrant, quadrant_float64
 from jitops.lower.scalar import Expr
 
 # sin(pi y) / y and cos(pi y) / (1/4 - y^2) in y^2 on |y| <= 0.5412; below 2^-26.3, 2^-28.7.
@@ -57,6 +58,72 @@ def _with_parity(c: Code, value: Expr, n: Expr) -> Expr:
     return c.bitcast(c.bit_xor(c.bits(c.cast(value, "float32")), c.shl(n, 31)), "float32")
 
 
+# (sin(r) - r) / r^3, (cos(r) - 1 + r^2/2) / r^4 and (tan(r) - r) / r^3 in r^2 on |r| < 1.006 pi/4;
+# below 2^-27.8, 2^-33.1, 2^-29.3.
+SIN_32 = (-0.00019507884280756116, 0.008332106284797192, -0.16666653752326965)
+COS_32 = (2.4430670237052254e-05, -0.00138873013202101, 0.04166664555668831)
+TAN_32 = (
+    0.004470524378120899,
+    -9.783067071111873e-05,
+    0.010980453342199326,
+    0.02122771553695202,
+    0.054070182144641876,
+    0.1333257555961609,
+    0.3333335220813751,
+)
+
+
+def sin_ordinary_float32(c: Code, x: Expr) -> Expr:
+    """Sine in float32 arithmetic for |x| < 2^17; below 0.8 ULP."""
+    return _with_sign(c, _wave_float32(c, c.fabs(x), 0), x)
+
+
+def cos_ordinary_float32(c: Code, x: Expr) -> Expr:
+    """Cosine in float32 arithmetic for |x| < 2^17; below 0.9 ULP."""
+    return _wave_float32(c, c.fabs(x), 1)
+
+
+def _wave_float32(c: Code, magnitude: Expr, turn: int) -> Expr:
+    """sin(|x| + turn pi/2); the tails of both series are small against their heads."""
+    r, r_low, q = ordinary_quadrant(c, magnitude)
+    z = c.mul(r, r)
+    sine = c.add(r, c.fma(c.mul(z, r), c.polynomial(z, SIN_32), r_low))
+    one = c.fma(z, -0.5, 1.0)
+    error = c.fma(z, -0.5, c.sub(1.0, one))
+    tail = c.fma(c.mul(z, z), c.polynomial(z, COS_32), c.fma(c.neg(r), r_low, error))
+    return _by_quadrant(c, sine, c.add(one, tail), c.add(q, turn) if turn else q)
+
+
+def tan_ordinary_float32(c: Code, x: Expr) -> Expr:
+    """Tangent in float32 arithmetic for |x| < 2^17, its inverse compensated; below 0.9 ULP."""
+    r, r_low, q = ordinary_quadrant(c, c.fabs(x))
+    z, z_low = c.product(r, r)
+    low = c.fma(c.mul(z, 1.6), r_low, r_low)  # nearly times 1 + tan(r)^2
+    low = c.fma(c.mul(r, 1.0 / 3.0), z_low, low)
+    tail = c.fma(c.mul(z, r), c.polynomial(z, TAN_32), low)
+    high, low = c.ordered_sum(r, tail)
+    inverse = c.div(-1.0, high)
+    rest = c.fma(inverse, low, c.fma(inverse, high, 1.0))
+    odd = c.eq(c.bit_and(q, 1), 1)
+    value = c.select(odd, c.fma(inverse, rest, inverse), c.add(high, low))
+    return _with_sign(c, value, x)
+
+
+def _by_quadrant(c: Code, sine: Expr, cosine: Expr, q: Expr) -> Expr:
+    """sin(r + q pi/2) from sin r and cos r; q in the low two bits of a signed integer."""
+    value = c.select(c.eq(c.bit_and(q, 1), 0), sine, cosine)
+    dtype = scalar.dtype_of(value)
+    sign = c.shl(c.bit_and(q, 2), scalar.bits_of(dtype) - 2)
+    return c.bitcast(c.bit_xor(c.bits(value), sign), dtype)
+
+
+def _with_sign(c: Code, value: Expr, x: Expr) -> Expr:
+    """An odd function of x from its value at |x|."""
+    dtype = scalar.dtype_of(x)
+    negative = c.bit_and(c.bits(x), -(2 ** (scalar.bits_of(dtype) - 1)))
+    return c.bitcast(c.bit_xor(c.bits(value), negative), dtype)
+
+
 # (sin(r) - r) / r^3 and (cos(r) - 1 + r^2/2) / r^4 in r^2 on |r| <= pi/4; below 2^-58, 2^-63.9.
 SIN_64 = (
     1.5896886410299434e-10,
@@ -79,8 +146,7 @@ COS_64 = (
 def sin_float64(c: Code, x: Expr) -> Expr:
     """Sine in float64 for every finite x; below 0.8 ULP."""
     magnitude = c.fabs(x)
-    value = _wave_float64(c, magnitude, 0)
-    value = c.bitcast(c.bit_xor(c.bits(value), c.bit_and(c.bits(x), -(2**63))), "float64")
+    value = _with_sign(c, _wave_float64(c, magnitude, 0), x)
     return c.select(c.lt(magnitude, 2.0**-27), x, value)
 
 
@@ -92,14 +158,24 @@ def cos_float64(c: Code, x: Expr) -> Expr:
 def _wave_float64(c: Code, magnitude: Expr, turn: int) -> Expr:
     """sin(|x| + turn pi/2) for |x| >= 2^-27, NaN at infinity; cosine also for smaller ones."""
     r, r_low, q = quadrant_float64(c, magnitude)
+    value = _wave_of_reduced(c, r, r_low, c.bitcast(q, "int64"), turn)
+    return c.fma(magnitude, 0.0, value)  # NaN and infinity become NaN
+
+
+def _wave_of_reduced(c: Code, r: Expr, r_low: Expr, q: Expr, turn: int) -> Expr:
     _, sine_tail, one, cosine_tail = sin_cos_parts(c, r, r_low)
     sine, cosine = c.add(r, sine_tail), c.add(one, cosine_tail)
-    if turn:
-        q = c.add(q, turn)
-    value = c.select(c.eq(c.bit_and(q, 1), 0), sine, cosine)
-    sign = c.shl(c.bit_and(q, 2), 62)
-    signed = c.bitcast(c.bit_xor(c.bitcast(value, "uint64"), sign), "float64")
-    return c.fma(magnitude, 0.0, signed)  # NaN and infinity become NaN
+    return _by_quadrant(c, sine, cosine, c.add(q, turn) if turn else q)
+
+
+def sin_ordinary_float64(c: Code, x: Expr) -> Expr:
+    """Sine in float64 for |x| < 2^30; below 0.8 ULP."""
+    return _with_sign(c, _wave_of_reduced(c, *ordinary_quadrant(c, c.fabs(x)), 0), x)
+
+
+def cos_ordinary_float64(c: Code, x: Expr) -> Expr:
+    """Cosine in float64 for |x| < 2^30; below 0.8 ULP."""
+    return _wave_of_reduced(c, *ordinary_quadrant(c, c.fabs(x)), 1)
 
 
 def sin_cos_parts(c: Code, r: Expr, r_low: Expr) -> tuple[Expr, Expr, Expr, Expr]:
@@ -120,13 +196,22 @@ def tan_float64(c: Code, x: Expr) -> Expr:
     """Tangent in float64 for every finite x, a compensated quotient; below 0.95 ULP."""
     magnitude = c.fabs(x)
     r, r_low, q = quadrant_float64(c, magnitude)
+    value = _tan_of_reduced(c, r, r_low, c.bitcast(q, "int64"))
+    value = _with_sign(c, c.fma(magnitude, 0.0, value), x)
+    return c.select(c.lt(magnitude, 2.0**-27), x, value)
+
+
+def tan_ordinary_float64(c: Code, x: Expr) -> Expr:
+    """Tangent in float64 for |x| < 2^30, a compensated quotient; below 0.95 ULP."""
+    return _with_sign(c, _tan_of_reduced(c, *ordinary_quadrant(c, c.fabs(x))), x)
+
+
+def _tan_of_reduced(c: Code, r: Expr, r_low: Expr, q: Expr) -> Expr:
     _, sine_tail, one, cosine_tail = sin_cos_parts(c, r, r_low)
     even = c.eq(c.bit_and(q, 1), 0)
     top = c.select(even, r, one)
     top_low = c.select(even, sine_tail, cosine_tail)
     bottom = c.select(even, one, r)
     bottom_low = c.select(even, cosine_tail, sine_tail)
-    value = c.fma(magnitude, 0.0, quotient(c, top, top_low, bottom, bottom_low))
-    sign = c.bit_xor(c.shl(q, 63), c.bit_and(c.bitcast(x, "uint64"), 2**63))
-    signed = c.bitcast(c.bit_xor(c.bitcast(value, "uint64"), sign), "float64")
-    return c.select(c.lt(magnitude, 2.0**-27), x, signed)
+    value = quotient(c, top, top_low, bottom, bottom_low)
+    return c.bitcast(c.bit_xor(c.bits(value), c.shl(q, 63)), "float64")

@@ -1,0 +1,90 @@
+"""Pieces of a loop in two forms: for ordinary arguments of its functions, and for all.
+
+A first loop over a piece looks at the arguments (of sines, say) and stores nothing; one of two
+loops follows, as all of them are below the bounds of the functions' cheaper forms or not. The
+arguments are computed once more, so they must be cheap; what the first loop does not need of the
+functions themselves, LLVM drops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tvm import tirx
+from tvm.tirx import stmt as st
+
+from jitops.lower import scalar as sc
+from jitops.lower.elementwise import ordinary
+from jitops.lower.frame import Scope
+from jitops.lower.index import Affine, Index, ceil_div, int64, is_open, loop_variable, typical
+from jitops.lower.kernels import MapKernel
+from jitops.schedule.loops import Axes, for_loop, nest
+
+PIECE = 512  # elements that are looked at together, in the first-level cache
+LEAST = 64  # shorter lines are not worth three loops
+
+Emit = Callable[[Affine, Scope], Any]
+
+
+def in_pieces(kernel: MapKernel, axes: Axes, scope: Scope) -> bool:
+    """Emit the kernel's loops over pieces of the last group of axes; False where it has no gain."""
+    if not axes.extents or typical(axes.extents[-1]) < LEAST or not kernel.ordinary_pays():
+        return False
+    *outer, extent = axes.extents
+    size = PIECE if is_open(extent) else min(extent, PIECE)
+
+    def emit(components: Index, inner: Scope) -> None:
+        *outside, piece, _ = components
+        start, left = piece * size, int64(size)
+        if is_open(extent) or extent % size:
+            left = inner.let(tirx.Min(left, int64(extent) - start.expr()), "at")
+
+        def at(position: Affine) -> Index:
+            return tuple(axes.index((*outside, start + position)))
+
+        in_two_forms(
+            lambda position, body: kernel.values(at(position), body),
+            lambda position, body: kernel.element(at(position), body),
+            size,
+            left,
+            inner,
+        )
+
+    nest((*outer, ceil_div(extent, size, scope), 1), kernel.work * size, emit, scope)
+    return True
+
+
+def in_two_forms(values: Emit, element: Emit, size: int, left: Any, scope: Scope) -> None:
+    """``for j in range(left): element(j)``, at most ``size`` times.
+
+    values: computes what ``element`` computes, and stores nothing.
+    """
+    flag, zero = sc.buffer(1, "int32", "far", scope="local"), int64(0)
+    scope.emit(st.AllocBuffer(flag))
+    scope.emit(st.BufferStore(flag, sc.const(0, "int32"), [zero]))
+    position, look = loop_variable("j", size), Scope(scope)
+    arguments = ordinary(look)
+    values(Affine.of(position), look)
+    far = look.let(tirx.BufferLoad(flag, [zero]))
+    for x, bound in arguments:
+        far = look.let(sc.bit_or(far, look.let(sc.cast(_beyond(x, bound, look), "int32"))))
+    look.emit(st.BufferStore(flag, far, [zero]))
+    scope.emit(for_loop(position.expr, left, look))
+    quick, whole = Scope(scope), Scope(scope)
+    ordinary(quick)
+    loops = []
+    for body in (quick, whole):
+        position = loop_variable("j", size)
+        element(Affine.of(position), body)
+        loops.append(for_loop(position.expr, left, body))
+    near = tirx.EQ(tirx.BufferLoad(flag, [zero]), sc.const(0, "int32"))
+    scope.emit(st.IfThenElse(near, *loops))
+
+
+def _beyond(x: Any, bound: float, scope: Scope) -> Any:
+    """Whether bound <= |x| < inf: every form gives NaN for the other ones."""
+    dtype = sc.dtype_of(x)
+    size = scope.let(sc.bits(scope.let(sc.fabs(x))))
+    low, high = (scope.let(sc.bits(sc.const(v, dtype))) for v in (bound, float("inf")))
+    return scope.let(sc.both(scope.let(sc.ge(size, low)), scope.let(sc.lt(size, high))))
