@@ -67,6 +67,6 @@ def test_pieces_of_strided_axes_and_of_open_sizes() -> None:
 def test_every_float16_is_rounded_nearly_once() -> None:
     x = np.arange(2**16, dtype=np.uint16).view("f2")
     with np.errstate(invalid="ignore"):
-        want = np.tan(x.astype("f8"))
-    got = jitop(lambda x: np.tan(x))(x)
+        want = np.sin(x.astype("f8"))
+    got = jitop(lambda x: np.sin(x))(x)
     np.testing.assert_allclose(got.astype("f8"), want, rtol=2.0**-11 * 1.001, atol=2.0**-25)
