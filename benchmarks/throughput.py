@@ -62,6 +62,14 @@ def matmul(x, y):
     return x @ y
 
 
+def small_batch(x, weight):
+    return x @ weight
+
+
+def linear(x, weight):
+    return x @ weight.T
+
+
 def log2(x):
     return np.log2(x)
 
@@ -119,6 +127,8 @@ def inputs() -> dict[Function, list[np.ndarray]]:
         softmax: [square],
         layer_norm: [square, normal(1024), normal(1024)],
         matmul: [normal(512, 512), normal(512, 512)],
+        small_batch: [normal(8, 4096), normal(4096, 4096)],
+        linear: [normal(8, 4096), normal(4096, 4096)],
         log2: [between(0.01, 100)],
         arctan: [normal(1_000_000)],
         row_argmax: [normal(1000, 1000)],
@@ -139,6 +149,8 @@ SIZES = {
     softmax: "softmax, float32[1024,1024]",
     layer_norm: "layer norm, float32[1024,1024]",
     matmul: "matmul, float32[512,512]",
+    small_batch: "small batch, float32[8,4096] @ [4096,4096]",
+    linear: "linear, float32[8,4096] @ [4096,4096].T",
     log2: "log2, 1M float32",
     arctan: "arctan, 1M float32",
     row_argmax: "row argmax, float32[1000,1000]",

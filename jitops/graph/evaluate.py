@@ -241,6 +241,8 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "check": _check,
     "dot": np.matmul,
     "dot_panels": _dot_panels,
+    "dot_outer": np.matmul,
+    "dot_inner": lambda x, y: np.matmul(x, y.swapaxes(1, 2)),
     "reduce_sum": _reducer(np.sum),
     "reduce_prod": _reducer(np.prod),
     "reduce_max": _extreme(np.max),

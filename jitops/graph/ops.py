@@ -265,6 +265,14 @@ def _dot_panels(x: ArrayType, y: ArrayType, *, columns: int) -> tuple[ArrayType,
     return (x.with_shape((*x.shape[:2], columns)),)
 
 
+def _dot_inner(x: ArrayType, y: ArrayType) -> tuple[ArrayType, ...]:
+    """``dot`` whose right operand is transposed: ``y[b, n, k]``."""
+    fits = x.ndim == y.ndim == 3 and x.shape[0] == y.shape[0] and x.shape[2] == y.shape[2]
+    if not fits or x.dtype != y.dtype:
+        raise _reject("dot_inner", [x, y], "needs x[b,m,k] and y[b,n,k] of one dtype")
+    return (x.with_shape((*x.shape[:2], y.shape[1])),)
+
+
 def _check(x: ArrayType, bad: ArrayType, *, failure: str) -> tuple[ArrayType, ...]:
     """``x``; where ``bad`` holds, the call raises the failure of `jitops.failures`."""
     if bad != ArrayType((), "bool") or failure not in FAILURES:
@@ -342,6 +350,8 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("argsort", "sort", _sort_rule("argsort", "int64")),  # stable
     ("dot", "dot", _dot),
     ("dot_panels", "dot", _dot_panels),
+    ("dot_outer", "dot", _dot),
+    ("dot_inner", "dot", _dot_inner),
     ("check", "check", _check),
     ("host", "host", _host),
 )

@@ -27,7 +27,8 @@ from jitops.lower.elementwise import (
     lower_map,
     register_dtype,
 )
-from jitops.lower.index import Affine, Index, SizeVariable, flatten, key_of
+from jitops.lower.index import Affine, Index, SizeVariable, flatten, int64, key_of
+from jitops.lower.index import Atom as LoopVariable
 from jitops.lower.scalar import Body
 from jitops.lower.sources import Sources, sources, take_index, take_source, wrapped
 
@@ -234,6 +235,18 @@ class Frame:
             base, turn, _ = slot.place[1]
             slot, index = base, (self.turns[turn], *index)
         return slot, index
+
+    def vector(self, atom: Atom, index: Index, lane: LoopVariable, scope: Scope) -> Any:
+        """Real elements of an array that lies in memory: those at ``index``, for all ``lane``."""
+        while isinstance(atom, Var) and atom not in self.slots:
+            ((atom, index),) = sources(self.definitions[atom], index, scope)
+        assert isinstance(atom, Var)
+        slot, index = self._whole(self.slots[atom], index)
+        buffer, offset = self.buffer(slot), self.offset(slot, index)
+        first = Affine({a: c for a, c in offset.terms.items() if a is not lane}, offset.const)
+        lanes, step = lane.high + 1, offset.terms.get(lane, 0)
+        at = first.expr() if lanes == 1 else tirx.Ramp(first.expr(), int64(step), lanes)
+        return scope.let(tirx.BufferLoad(buffer, [at]))
 
     def load(self, slot: Slot, index: Index, scope: Scope) -> Value:
         """One element from memory, in its register dtype."""

@@ -276,8 +276,8 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
         costly = price.get(var, 0) > CHEAP
         if var in results or is_root(eqn) or (costly and len(places) > 1) or var in stored:
             stored.add(var)
-        if eqn.op == "dot_panels":
-            stored.update(_packed_operands(eqn, price))
+        if PRIMITIVES[eqn.op].kind == "dot":
+            stored.update(_operands_in_memory(eqn, price))
         if is_root(eqn):
             places = {eqn.inputs[0].type.shape} if _is_reduce(eqn) else {id(eqn)}
         elif var in stored:
@@ -290,11 +290,10 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
     return frozenset(stored | _hazards(graph, stored))
 
 
-def _packed_operands(eqn: Eqn, price: dict[Var, int]) -> list[Var]:
-    """The panels, and the left operand unless it is read from memory as it is."""
-    left, panels = eqn.inputs
-    found = [panels, left] if isinstance(left, Var) and price.get(left, 0) > 0 else [panels]
-    return [v for v in found if isinstance(v, Var)]
+def _operands_in_memory(eqn: Eqn, price: dict[Var, int]) -> list[Var]:
+    """Panels, and the operands of a contraction that are not read from memory as they are."""
+    packed = eqn.inputs[1:] if eqn.op == "dot_panels" else ()
+    return [v for v in _operands(eqn) if v in packed or price.get(v, 0) > 0]
 
 
 def _is_reduce(eqn: Eqn) -> bool:

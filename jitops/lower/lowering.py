@@ -9,7 +9,7 @@ from jitops.graph.graph import Eqn, Graph, Var, with_sizes
 from jitops.graph.sizes import Extent, Size, affine, symbols_in
 from jitops.graph.types import Shape
 from jitops.lower.checks import with_checks
-from jitops.lower.contractions import DotKernel
+from jitops.lower.contractions import DOT_KERNELS, DotKernel
 from jitops.lower.frame import Frame, Slot, Without
 from jitops.lower.fuse import DotGroup, Group, MapGroup, RootGroup, RowGroup, fuse
 from jitops.lower.hosts import HostStep, own_operands
@@ -77,7 +77,8 @@ def lower(
     """
     graph, opened = with_variables(graph, sizes or {})
     graph, checked = with_checks(graph, first=bool(written))
-    graph = own_operands(own_results(simplify(graph, vector_bits)))
+    lying = dict(zip(graph.params, strides))
+    graph = own_operands(own_results(simplify(graph, vector_bits, lying)))
     outcome = graph.results[-1] if checked else None
     graph = Graph(graph.params, graph.eqns, graph.results[:-1]) if checked else graph
     fresh = [r.type for n, r in enumerate(graph.results) if n not in written.values()]
@@ -197,7 +198,7 @@ def _contraction(
 ) -> DotKernel:
     frame = _frame(definitions, memory, group.outputs)
     stores = [Store(memory.slots[v], v) for v in group.outputs if v in memory.needed]
-    return DotKernel(frame, group.eqn, stores, vector_bits)
+    return DOT_KERNELS[group.eqn.op](frame, group.eqn, stores, vector_bits)
 
 
 def _regions(eqn: Eqn, definitions: Mapping[Var, Eqn], memory: Memory) -> list[Kernel]:

@@ -16,18 +16,22 @@ from jitops.graph.graph import Atom, Eqn, Graph, Literal, Var, live
 from jitops.graph.ops import JOINS, PRIMITIVES
 from jitops.graph.sizes import typical
 from jitops.graph.types import ArrayType
-from jitops.lower.contractions import panel_form
+from jitops.lower.contractions import Layouts, contraction
 from jitops.lower.nested import nested
 
 Emit = Callable[..., Var]
 
 
-def simplify(graph: Graph, vector_bits: int = 256) -> Graph:
-    """All passes, in order; ``vector_bits`` is the width of the target's vector registers."""
+def simplify(graph: Graph, vector_bits: int = 256, layouts: Layouts | None = None) -> Graph:
+    """All passes, in order; ``vector_bits`` is the width of the target's vector registers.
+
+    ``layouts``: how the parameters lie in memory; of a body, that is not known.
+    """
     graph = live(graph)
     graph = rewrite(graph, FORWARD)
     graph = nested(graph, lambda body: simplify(body, vector_bits))
-    graph = rewrite(graph, {"dot": lambda eqn, builder: panel_form(eqn, builder, vector_bits)})
+    forms = {"dot": lambda eqn, builder: contraction(eqn, builder, vector_bits, layouts or {})}
+    graph = rewrite(graph, forms)
     graph = rewrite(graph, EXPAND)
     graph = merge_equal(graph)
     return live(graph)

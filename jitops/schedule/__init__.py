@@ -8,7 +8,9 @@ from jitops.lower.frame import Scope
 from jitops.lower.kernels import Kernel
 from jitops.schedule.columns import rows_outer
 from jitops.schedule.elementwise import elementwise
+from jitops.schedule.inner import inner
 from jitops.schedule.matmul import matmul
+from jitops.schedule.outer import outer
 from jitops.schedule.rows import rows_inner
 from jitops.schedule.scan import scan
 from jitops.schedule.scatter import scatter
@@ -16,7 +18,8 @@ from jitops.schedule.sort import sort
 
 Rule = Callable[[Kernel], "Scope | None"]
 
-RULES: tuple[Rule, ...] = (matmul, rows_inner, rows_outer, scan, sort, scatter, elementwise)
+PRODUCTS: tuple[Rule, ...] = (matmul, outer, inner)
+RULES: tuple[Rule, ...] = (*PRODUCTS, rows_inner, rows_outer, scan, sort, scatter, elementwise)
 
 
 def schedule(kernel: Kernel) -> Scope:

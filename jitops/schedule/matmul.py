@@ -1,4 +1,4 @@
-"""Contractions by register tiles: rows by vectors of accumulators, fed along the shared axis.
+"""Contractions of panels by register tiles: rows by vectors of accumulators, fed along k.
 
 The shape of the tile follows Goto & van de Geijn, "Anatomy of high-performance matrix
 multiplication" (2008): all accumulators stay in vector registers, each step broadcasts one element
@@ -15,7 +15,7 @@ from tvm import tirx
 from tvm.tirx import stmt as st
 
 from jitops.lower import scalar as sc
-from jitops.lower.contractions import TILES, DotKernel
+from jitops.lower.contractions import TILES, PanelKernel
 from jitops.lower.frame import Scope
 from jitops.lower.index import (
     Affine,
@@ -35,13 +35,14 @@ BLOCK_ROWS = 64  # rows of one task: each loads a panel's lines once into L1 or 
 
 def matmul(kernel: Kernel) -> Scope | None:
     """Applies to every contraction in panel form."""
-    if not isinstance(kernel, DotKernel):
+    if not isinstance(kernel, PanelKernel):
         return None
     scope = Scope()
     batch, rows, columns, depth = kernel.domain
-    tile_rows, vectors = TILES[kernel.vector_bits]
+    tile_rows = TILES[kernel.vector_bits][0]
     panels = -(-columns // kernel.width)
-    tile = _Tile(kernel, kernel.width // vectors, vectors)
+    lanes = min(kernel.lanes, kernel.width)
+    tile = _Tile(kernel, lanes, kernel.width // lanes)
     if is_open(rows):
         return _open_rows(kernel, tile, tile_rows, scope)
     block = min(rows, BLOCK_ROWS // tile_rows * tile_rows)
@@ -64,7 +65,7 @@ def matmul(kernel: Kernel) -> Scope | None:
     return scope
 
 
-def _open_rows(kernel: DotKernel, tile: _Tile, tile_rows: int, scope: Scope) -> Scope:
+def _open_rows(kernel: PanelKernel, tile: _Tile, tile_rows: int, scope: Scope) -> Scope:
     """As above for rows without a fixed number: what fills no tile goes through smaller ones."""
     _, rows, columns, depth = kernel.domain
     block = BLOCK_ROWS // tile_rows * tile_rows
@@ -117,7 +118,7 @@ def _rest(
 class _Tile:
     """The code of one register tile."""
 
-    def __init__(self, kernel: DotKernel, lanes: int, vectors: int) -> None:
+    def __init__(self, kernel: PanelKernel, lanes: int, vectors: int) -> None:
         self.kernel = kernel
         self.lanes = lanes
         self.vectors = vectors

@@ -55,11 +55,13 @@ class Compiled:
         graph: Graph,
         layouts: Sequence[tuple[int, ...] | None] | None = None,
         written: Mapping[int, int] | None = None,
+        vector_bits: int = 256,
     ) -> None:
         self.graph = graph
         self.written = dict(written or {})
         strides = list(layouts or [None] * len(graph.params))
-        lowered = lower(graph, strides, self.written)
+        lowered = lower(graph, strides, self.written, vector_bits)
+        self.forms = {type(kernel).__name__ for kernel in lowered.kernels}
         self.kernels = [kernel.kind for kernel in lowered.kernels]
         loops = each(lowered.steps, lambda kernel: (kernel.frame, schedule(kernel)))
         target = tvm_target(RUNTIME.cpu)
