@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from jitops.errors import UnsupportedError
 from jitops.graph.graph import Graph, live
 from jitops.trace.intercept import ACTIVE, INTERCEPTION, rebound
@@ -142,7 +144,7 @@ def _trace_once(
     t.add_sizes()
     token = ACTIVE.set(t)
     try:
-        with INTERCEPTION:
+        with INTERCEPTION, np.errstate(all="ignore"):  # as kernels, without warnings about values
             result = rebound_call(t, fn, traced_args, traced_kwargs)
             traced = _finish(t, result, static_leaves)
     finally:

@@ -15,6 +15,7 @@ from jitops.trace.joining import stacked
 from jitops.trace.manipulation import copied
 from jitops.trace.numpys import Broadcast
 from jitops.trace.objects import ndenumerate, vectorize
+from jitops.trace.orders import copy_strides, in_order
 from jitops.trace.promotion import DTYPES, contains_traced, result_dtype, supported
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
 from jitops.trace.weak import Weak
@@ -67,16 +68,14 @@ def _like(value: int) -> Maker:
         wanted = x.dtype if dtype is None else np.dtype(dtype)
         if shape is not None:
             return t.filled(value, sizes(shape), wanted)  # type: ignore[no-any-return]
-        return _laid_out_as(x, t.filled(value, x.shape, wanted))
+        return _laid_out_as(x, t.filled(value, x.shape, wanted), order)
 
     return run
 
 
-def _laid_out_as(x: Tracer, out: Tracer) -> Tracer:
-    from jitops.trace.ufunc import result_strides
-
-    if x.ndim > 1 and out.cell.known is None:
-        out.cell.strides = result_strides(x.shape, out.itemsize, [x])
+def _laid_out_as(x: Tracer, out: Tracer, order: str) -> Tracer:
+    if out.cell.known is None:
+        out.cell.strides = copy_strides(x, order, out.itemsize)
     return out
 
 
@@ -247,16 +246,21 @@ def asarray(
         return x
     if x.scalar:
         return Tracer(t, x.type, x.cell)
+    if order in ("C", "F") and not in_order(x, order):
+        return copied(t, x, order)
     return copied(t, x) if copy and x is a else x
 
 
 def contiguous(t: Any, a: Any, dtype: Any = None, **_: Any) -> Any:
     """`np.ascontiguousarray`: a copy where NumPy's array would not be in C order."""
-    from jitops.graph.types import strides_of
-
     x = asarray(t, a, dtype)
-    x = x.reshaped((1,)) if not x.ndim else x
-    return x if x.strides == strides_of(x.shape, x.itemsize) else copied(t, x)
+    return asarray(t, x if x.ndim else x.reshaped((1,)), order="C")
+
+
+def require(t: Any, a: Any, dtype: Any = None, requirements: Any = None, **_: Any) -> Any:
+    """`np.require`: the order that is asked for; all else holds for every array of an op."""
+    asked = {str(r).upper()[0] for r in requirements or ()}
+    return asarray(t, a, dtype, next((order for order in "CF" if order in asked), None))
 
 
 def plain(name: str) -> Maker:
@@ -309,9 +313,9 @@ MAKERS: dict[str, Maker] = {
     "asarray": asarray,
     "asanyarray": asarray,
     "ascontiguousarray": contiguous,
-    "asfortranarray": lambda t, a, dtype=None, **_: asarray(t, a, dtype),
+    "asfortranarray": lambda t, a, dtype=None, **_: asarray(t, a, dtype, "F"),
     "asarray_chkfinite": asarray,
-    "require": lambda t, a, dtype=None, requirements=None, **_: asarray(t, a, dtype),
+    "require": require,
     "vectorize": vectorize,
     "ndenumerate": ndenumerate,
     "fromiter": fromiter,

@@ -12,6 +12,7 @@ from jitops.trace.raising import unsupported
 from jitops.trace.reductions import NoValue, normal_axes, normal_axis
 from jitops.trace.stacks import positions
 from jitops.trace.tracer import Tracer
+from jitops.trace.views import Broadcast
 
 __all__ = ["TABLE"]
 
@@ -101,7 +102,12 @@ def sliding_window_view(
     t: Any, x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False,
     writeable: bool = False,
 ) -> Any:  # fmt: skip
-    """The windows along the axes, with their elements along new axes at the end; not a view."""
+    """The windows along the axes, with their elements along new axes at the end; read-only."""
+    if writeable:
+        raise unsupported(
+            "sliding_window_view with writeable=True is not supported in a traced function",
+            "Write through slices.",
+        )
     out: Any = t.array(x)
     sizes = window_shape if isinstance(window_shape, tuple) else (window_shape,)
     axes = tuple(range(out.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
@@ -114,7 +120,7 @@ def sliding_window_view(
             raise ValueError("window shape cannot be larger than input array shape")
         index = np.arange(count)[:, None] + np.arange(size)
         out = np.moveaxis(np.take(out, index, at), at + 1, -1)
-    return out
+    return out.seen(Broadcast(out.type, out.shape))  # read-only
 
 
 # --- slopes -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from jitops.trace.recorder import BOOL
 from jitops.trace.reductions import finish, normal_axis, wide
 from jitops.trace.tracer import Tracer
 from jitops.trace.ufunc import broadcast_shapes
+from jitops.trace.views import Diagonal
 
 __all__ = ["TABLE", "UFUNCS", "VIEWS"]
 
@@ -258,6 +259,8 @@ def einsum(
                 f" {wanted!r} according to the rule '{casting}'"
             )
     sizes = _sizes(terms, arrays)
+    if len(arrays) == 1 and out is None and set(terms[0]) == set(result):
+        return _rearranged(arrays[0], terms[0], result)
     work = [_distinct(t, t.cast(x.read(), wanted), term) for x, term in zip(arrays, terms)]
     work = [(_expand(t, atom, term, sizes), term) for atom, term in work]
     for pair in _order(terms, result, sizes):
@@ -268,6 +271,18 @@ def einsum(
     atom, term = _summed(t, *work[0], set(result))
     atom = t.transpose(atom, tuple(term.index(c) for c in result))
     return finish(t, atom, out)
+
+
+def _rearranged(x: Tracer, term: list[Any], result: list[Any]) -> Tracer:
+    """NumPy's view, writeable, where nothing is summed: the axes in another order, diagonals."""
+    while len(set(term)) < len(term):
+        label = next(c for c in term if term.count(c) > 1)
+        first, second = [n for n, c in enumerate(term) if c == label][:2]
+        rest = [n for n in range(x.ndim) if n not in (first, second)]
+        x = x.transposed([*rest, first, second])
+        x = x.seen(Diagonal(x.type, 0, writeable=True))
+        term = [*(term[n] for n in rest), label]
+    return x.transposed([term.index(c) for c in result])
 
 
 def _require_path(optimize: Any, count: int) -> None:

@@ -11,6 +11,7 @@ from jitops.graph.graph import Atom
 from jitops.graph.sizes import as_extent
 from jitops.graph.types import ArrayType
 from jitops.trace.deciding import deciders
+from jitops.trace.orders import copy_strides, read_axes, resolved
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
 from jitops.trace.recorder import INT64
 from jitops.trace.reductions import normal_axes, normal_axis
@@ -50,18 +51,17 @@ def reshape(
 ) -> Any:
     x = t.array(a)
     sizes = full_shape(x, newshape if shape is None else shape)
-    if order == "F":
+    if resolved(x, order) == "F":
         return x.T.reshaped(sizes[::-1]).T
-    if order == "A" and x.ndim > 1 and x.strides == x.T.strides[::-1] != x.T.strides:
-        return reshape(t, x, sizes)
     out = x.reshaped(sizes)
     return copied(t, out) if copy else out
 
 
 def ravel(t: Any, a: Any, order: str = "C") -> Any:
+    """Order K goes along the axes as they lie in memory."""
     x = t.array(a)
     if order == "K":
-        order = "C"
+        x, order = x.transposed(read_axes(x)), "C"
     return reshape(t, x, (x.size,), order)
 
 
@@ -208,25 +208,8 @@ def copied(t: Any, x: Tracer, order: str = "C") -> Any:
     if value is not None:
         return t.wrap_known(x.known().copy(order))
     out: Tracer = t.wrap(x.read())
-    if order in ("K", "A", "F") and x.ndim > 1:
-        out.cell.strides = _kept_strides(x, order)
+    out.cell.strides = copy_strides(x, order, x.itemsize)
     return out
-
-
-def _kept_strides(x: Tracer, order: str) -> tuple[int, ...] | None:
-    from jitops.trace.ufunc import result_strides
-
-    if order == "F":
-        return _fortran(x)
-    return result_strides(x.shape, x.itemsize, [x])
-
-
-def _fortran(x: Tracer) -> tuple[int, ...]:
-    out, step = [], x.itemsize
-    for n in x.shape:
-        out.append(step)
-        step *= max(n, 1)
-    return tuple(out)
 
 
 def copy(t: Any, a: Any, order: str = "K", subok: bool = False) -> Any:

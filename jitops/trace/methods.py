@@ -10,6 +10,7 @@ import numpy as np
 from jitops.graph.types import strides_of
 from jitops.trace.functions import room
 from jitops.trace.manipulation import copied
+from jitops.trace.orders import copy_strides
 from jitops.trace.promotion import supported
 from jitops.trace.raising import unsupported
 from jitops.trace.tracer import Tracer
@@ -42,8 +43,6 @@ def astype(
     copy: bool = True,
 ) -> Any:  # fmt: skip
     """A copy in another dtype."""
-    from jitops.trace.ufunc import result_strides
-
     t = x.session
     wanted = supported(np.dtype(dtype), "astype")
     if not np.can_cast(x.dtype, wanted, casting):
@@ -60,8 +59,7 @@ def astype(
             made = value.astype(wanted) if wanted.kind != "b" else x.known().astype(wanted)
             return t.wrap_known(made[()] if x.scalar else made)
     out: Tracer = t.wrap(t.cast(x.read(), wanted), scalar=x.scalar)
-    if x.ndim > 1 and order != "C":
-        out.cell.strides = result_strides(x.shape, wanted.itemsize, [x])
+    out.cell.strides = copy_strides(x, order, wanted.itemsize)
     return out
 
 
@@ -91,21 +89,16 @@ def _tolist(x: Tracer) -> Any:
 
 
 def _conj(x: Tracer) -> Any:
-    return np.conjugate(x)
+    """The array itself where it is real, unlike np.conjugate, which copies."""
+    return np.conjugate(x) if x.dtype.kind == "c" else x
 
 
 def _view(x: Tracer, dtype: Any = None) -> Any:
-    """A view of the same dtype, or the bits in a dtype of the same size as a copy."""
-    t = x.session
+    """A view of the same bytes in a dtype."""
     wanted = x.dtype if dtype is None or dtype is np.ndarray else np.dtype(dtype)
     if wanted == x.dtype:
         return x.sliced((slice(None),) * x.ndim)
-    if wanted.itemsize != x.itemsize:
-        raise unsupported(
-            f"a view of {x.type} as {wanted} is not supported in a traced function",
-            "Only views of the same item size are; convert with x.astype(dtype).",
-        )
-    return t.wrap(t.emit("bitcast", x.read(), dtype=wanted.name), scalar=x.scalar)
+    return room("bits").view(x, supported(wanted, "a view"))
 
 
 def _setflags(x: Tracer, **_: Any) -> None:

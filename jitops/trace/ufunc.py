@@ -12,6 +12,7 @@ from jitops.graph.types import same_shape
 from jitops.trace.elementwise import COMPARISONS, rule_of
 from jitops.trace.functions import room
 from jitops.trace.masked import Masked
+from jitops.trace.orders import result_strides
 from jitops.trace.raising import NeedsStatic, listed, misfit, unsupported
 from jitops.trace.recorder import BOOL, FLOAT64, INT64
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
@@ -328,45 +329,3 @@ def within(t: Any, x: Weak, low: int, high: int) -> None:
         return
     if not t.limit(x.atom, low, high):
         raise NeedsStatic(x.leaves)
-
-
-def result_strides(shape: Shape, itemsize: int, operands: Sequence[Any]) -> Shape | None:
-    """The strides of NumPy's fresh result (order K), or None for C order; nditer's axis sorting."""
-    views = [
-        x.strides
-        for x in operands
-        if type(x) is Tracer
-        and same_shape(x.shape, shape)
-        and (x.parent is not None or x.cell.strides)
-    ]
-    if not views:
-        return None
-    views = [x.strides for x in operands if type(x) is Tracer and same_shape(x.shape, shape)]
-    perm = list(range(len(shape)))[::-1]
-    for i in range(1, len(perm)):
-        position = i
-        for j in range(i - 1, -1, -1):
-            verdict = _inner(views, perm[i], perm[j])
-            if verdict is None:
-                continue
-            if not verdict:
-                break
-            position = j
-        perm.insert(position, perm.pop(i))
-    strides, step = [0] * len(shape), itemsize
-    for axis in perm:
-        strides[axis] = step
-        step *= max(shape[axis], 1)
-    return tuple(strides)
-
-
-def _inner(views: list[Shape], a: int, b: int) -> bool | None:
-    """Whether axis a lies inside axis b; None where no operand tells."""
-    verdict: bool | None = None
-    for strides in views:
-        if strides[a] and strides[b]:
-            if abs(strides[b]) <= abs(strides[a]):
-                verdict = False
-            elif verdict is None:
-                verdict = True
-    return verdict

@@ -187,13 +187,12 @@ class Broadcast(View):
 
 
 class Diagonal(View):
-    """`np.diagonal` of the last two axes; read-only, as NumPy's."""
+    """`np.diagonal` of the last two axes; read-only, as NumPy's, but for `np.einsum`'s."""
 
-    __slots__ = ("offset", "rows")
+    __slots__ = ("offset", "rows", "writeable")
 
-    writeable = False
-
-    def __init__(self, base: ArrayType, offset: int) -> None:
+    def __init__(self, base: ArrayType, offset: int, *, writeable: bool = False) -> None:
+        self.writeable = writeable
         rows, columns = base.shape[-2:]
         size = min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns)
         self.offset = offset
@@ -204,19 +203,27 @@ class Diagonal(View):
         return array.diagonal(self.offset, -2, -1)
 
     def read(self, f: Recorder, base: Atom) -> Atom:
-        lead, size = self.type.shape[:-1], self.type.shape[-1]
-        if not size:
+        if not self.type.shape[-1]:
             return f.broadcast(f.cast(_zero(), self.type.dtype), self.type.shape)
-        flat = f.reshape(base, (*lead, base.type.shape[-2] * self.rows))
-        first = self.offset if self.offset >= 0 else -self.offset * self.rows
-        n = len(lead)
-        return f.emit(  # type: ignore[no-any-return]
-            "slice",
-            flat,
-            start=(0,) * n + (first,),
-            step=(1,) * n + (self.rows + 1,),
-            size=self.type.shape,
+        part: Atom = f.emit("slice", self._lines(f, base), size=self.type.shape, **self._place())
+        return part
+
+    def write(self, f: Recorder, base: Atom, new: Atom) -> Atom:
+        if not self.type.shape[-1]:
+            return base
+        return f.reshape(
+            f.emit("update", self._lines(f, base), new, **self._place()), base.type.shape
         )
+
+    def _lines(self, f: Recorder, base: Atom) -> Atom:
+        """Each matrix in one line."""
+        *lead, rows, columns = base.type.shape
+        return f.reshape(base, (*lead, rows * columns))
+
+    def _place(self) -> dict[str, Shape]:
+        n = len(self.type.shape) - 1
+        first = self.offset if self.offset >= 0 else -self.offset * self.rows
+        return {"start": (0,) * n + (first,), "step": (1,) * n + (self.rows + 1,)}
 
     def strides(self, strides: Shape) -> Shape:
         return (*strides[:-2], strides[-2] + strides[-1])

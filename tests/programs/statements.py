@@ -125,6 +125,9 @@ np.ravel_multi_index((np.abs({i}) % 3, 1), (3, 4))
 {m}[:, 1:] | {m}.T | {x}.reshape(-1) | {d}[..., ::2] | {x}.flatten() | {x}.copy()
 {i}.astype('float32') | {i}.astype('int8') | {b}.astype({l}) | {f}.astype('float64')
 {i}.view('int8') if {i}.itemsize == 1 else {i} | {c}.conj() | {x} != {y} | ~{b} | {i} % {p}
+{i}.copy().view('uint8') if {i}.ndim else {i} | {x}.T.ravel('K') | {m}.ravel('A')
+{o} = {i}.copy(); {o}.reshape(-1).view('int8')[::2] = {k}
+np.fromiter((2 * v for v in {v}), {v}.dtype) | np.einsum('ij->ji', {m}) | max({r}, {k}) * {x}
 {i} // {p} | abs({x}) | np.cumulative_sum({i}, axis={a})
 np.cumulative_prod({i}, axis={a}, include_initial=True) | np.dot({i}, {i}) | np.vdot({i}, {i})
 np.inner({i}, {i}) | np.outer({i}, {i}) | {m} @ {m}.T if {m}.dtype.kind in 'iub' else {m}

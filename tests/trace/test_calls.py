@@ -1,6 +1,7 @@
 """Arguments, results, captured arrays, runtime numbers, creation functions, interception."""
 
 import threading
+import warnings
 from collections import namedtuple
 from math import sqrt
 
@@ -263,3 +264,10 @@ def test_tracing_a_small_op_takes_well_below_a_millisecond():
             trace(f, (X,), {})
         times.append((process_time() - start) / 20)
     assert min(times) < 1e-3
+
+
+def test_values_known_while_tracing_give_no_warnings_either():
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        traced = trace(lambda x: x + 1 / np.arange(3.0), (np.ones(3),), {})
+    assert traced.graph.results
