@@ -59,7 +59,7 @@ _FUNCTIONS: dict[str, tuple[Function, Function]] = {  # float32, float64
     "asinh": (inverse_hyperbolic.asinh_float32, inverse_hyperbolic.asinh_float64),
     "acosh": (inverse_hyperbolic.acosh_float32, inverse_hyperbolic.acosh_float64),
     "atanh": (inverse_hyperbolic.atanh_float32, inverse_hyperbolic.atanh_float64),
-    "erf": (widened(special.erf_wide), special.erf_float64),
+    "erf": (special.erf_float32, special.erf_float64),
     "erfc": (widened(special.erfc_wide), special.erfc_float64),
     "lgamma": (widened(gamma.lgamma_wide), gamma.lgamma_float64),
     "cbrt": (power.cbrt_float32, power.cbrt_float64),
