@@ -231,6 +231,8 @@ def is_open(extent: object) -> TypeGuard[Size]:
 
 def as_extent(n: Any) -> Extent:
     """An int or a `Size` of what stands for one in a shape. TypeError for what is no integer."""
+    if type(n) is bool:
+        raise TypeError("an integer is required in a shape, not a bool")
     return n if is_open(n) else index(n)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jitops.trace.indexing import clip_mode
 from jitops.trace.promotion import result_dtype
 from jitops.trace.raising import unsupported
 from jitops.trace.recorder import BOOL
@@ -130,6 +131,7 @@ def select(t: Any, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 def choose(t: Any, a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """The element of the choice that the index names."""
     index = t.array(a)
+    mode = clip_mode(mode)
     given = choices if isinstance(choices, (list, tuple)) else list(choices)
     dtype = result_dtype([t.operand(c) for c in given])
     parts = [t.wrap(cast_atom(t, c, dtype)) for c in given]

@@ -11,12 +11,15 @@ from jitops.graph.sizes import is_open
 from jitops.graph.types import ArrayType
 from jitops.trace import functions
 from jitops.trace.masked import Masked
+from jitops.trace.promotion import contains_traced
 from jitops.trace.raising import unsupported
 from jitops.trace.recorder import INT64
 from jitops.trace.tracer import KNOWN_LIMIT, Tracer
+from jitops.trace.ufunc import broadcast_shapes
 from jitops.trace.weak import Weak
 
 FULL = slice(None)
+MOST = 63  # index arrays of one key, as in NumPy
 
 
 def getitem(t: Any, x: Tracer, key: Any) -> Any:
@@ -65,12 +68,14 @@ def setitem(t: Any, x: Tracer, key: Any, value: Any) -> None:
 
 
 def _has_ellipsis(key: Any) -> bool:
-    return key is Ellipsis or (type(key) is tuple and any(k is Ellipsis for k in key))
+    return key is Ellipsis or (isinstance(key, tuple) and any(k is Ellipsis for k in key))
 
 
 def expanded(t: Any, x: Tracer, key: Any) -> list[Any]:
     """The key with one entry per axis (and None for new axes): ints, slices, None and tracers."""
-    keys = [_entry(t, k) for k in (key if type(key) is tuple else (key,))]
+    keys = [_entry(t, k) for k in (key if isinstance(key, tuple) else (key,))]
+    if sum(type(k) is Tracer for k in keys) > MOST:
+        raise IndexError(f"too many indices for array: more than {MOST} of them are arrays")
     used = sum(_axes_used(k) for k in keys)
     if used > x.ndim:
         raise IndexError(
@@ -82,7 +87,7 @@ def expanded(t: Any, x: Tracer, key: Any) -> list[Any]:
         keys.append(Ellipsis)
     at = next(i for i, k in enumerate(keys) if k is Ellipsis)
     keys[at : at + 1] = [FULL] * (x.ndim - used)
-    return keys
+    return [_bounded(k) if type(k) is slice else k for k in keys]
 
 
 def _axes_used(k: Any) -> int:
@@ -93,10 +98,8 @@ def _axes_used(k: Any) -> int:
 
 def _entry(t: Any, k: Any) -> Any:
     kind = type(k)
-    if k is None or k is Ellipsis or kind is int:
+    if k is None or k is Ellipsis or kind is int or kind is slice:
         return k
-    if kind is slice:
-        return slice(*map(_bound, (k.start, k.stop, k.step)))
     if kind is bool or isinstance(k, np.bool_):
         return t.array(np.asarray(k))
     if kind is Weak:
@@ -104,7 +107,7 @@ def _entry(t: Any, k: Any) -> Any:
     if kind is not Tracer and isinstance(k, (np.integer,)):
         return int(k)
     if kind is not Tracer and not isinstance(k, np.ndarray):
-        k = t.array(k) if isinstance(k, (list, tuple)) else operator.index(k)
+        k = _listed(t, k)
         if isinstance(k, int):
             return k
         if not k.size:
@@ -116,6 +119,23 @@ def _entry(t: Any, k: Any) -> Any:
     if value is not None and value.ndim == 0 and value.dtype.kind in "iu":
         return int(value)
     return k
+
+
+def _listed(t: Any, k: Any) -> Any:
+    """A list of indices as an array, and any other object as what it says it is."""
+    if isinstance(k, (list, tuple)) and contains_traced(k):
+        return t.array(k)
+    if hasattr(k, "__index__"):
+        return operator.index(k)
+    if hasattr(k, "__array__"):
+        k = k.__array__()
+        return k if type(k) is Tracer else t.wrap_known(k)
+    array = np.asarray(k) if isinstance(k, (list, tuple)) else None
+    return _bad_index() if array is None or array.dtype.kind not in "iubf" else t.wrap_known(array)
+
+
+def _bounded(k: slice) -> slice:
+    return slice(*map(_bound, (k.start, k.stop, k.step)))
 
 
 def _bound(v: Any) -> Any:
@@ -162,13 +182,20 @@ def _masked_part(x: Tracer, keys: list[Any]) -> tuple[Tracer, Tracer, int] | Non
     view = x.sliced(checked(x, [*before, *[FULL] * mask.ndim, *after]))
     first = sum(type(k) is not int for k in before)
     axes = list(range(first, first + mask.ndim))
-    if mask.shape != tuple(view.shape[a] for a in axes):
-        raise IndexError(
-            f"boolean index of shape {mask.shape} does not match the indexed axes {view.shape}"
-        )
+    _require_fit(mask, view.shape[first : first + mask.ndim], len(before) - before.count(None))
     if first:
         view = view.transposed([*axes, *(a for a in range(view.ndim) if a not in axes)])
     return view, mask, first
+
+
+def _require_fit(mask: Tracer, sizes: tuple[Any, ...], first: int) -> None:
+    """Raise IndexError where a mask has another shape than its axes, of which this is the first."""
+    for axis, (size, n) in enumerate(zip(sizes, mask.shape), first):
+        if size != n:
+            raise IndexError(
+                f"boolean index did not match indexed array along axis {axis}; size of axis is"
+                f" {size} but size of corresponding boolean axis is {n}"
+            )
 
 
 # --- integer arrays -----------------------------------------------------------------------------
@@ -186,33 +213,39 @@ def advanced(t: Any, x: Tracer, keys: list[Any]) -> tuple[Tracer, list[int], lis
             plain.append(k)
             axis += 1
             continue
-        for index in _integers(t, x, k):
-            plain.append(FULL)
-            axes.append(axis)
-            indices.append(index)
-            axis += 1
+        if type(k) is Tracer and k.dtype.kind == "b" and not k.ndim:  # an axis of one, or of none
+            plain.append(None)
+            found = [t.wrap_known(np.zeros(int(_known_mask(k)), "int64"))]
+        else:
+            used = axis - sum(p is None for p in plain)
+            found = _integers(t, x, k, used)
+            plain += [FULL] * len(found)
+        axes += range(axis, axis + len(found))
+        indices += found
+        axis += len(found)
         places.append(place)
     front = places[-1] - places[0] + 1 != len(places)
     return x.sliced(tuple(plain)), axes, indices, front
 
 
-def _integers(t: Any, x: Tracer, k: Any) -> list[Any]:
-    """An index as integer arrays, one per axis: a mask becomes its positions."""
+def _integers(t: Any, x: Tracer, k: Any, first: int) -> list[Any]:
+    """An index as integer arrays, one per axis from the first: a mask becomes its positions."""
     if type(k) is int:
         return [t.wrap_known(np.asarray(k))]
     if k.dtype.kind != "b":
         return [k]
+    _require_fit(k, x.shape[first : first + k.ndim], first)
+    return [t.wrap_known(i) for i in _known_mask(k).nonzero()]
+
+
+def _known_mask(k: Tracer) -> Any:
     value = k.known()
     if value is None:
         raise unsupported(
             "cannot index with a traced mask here: the shape would depend on values",
             "Use np.where(mask, x, other), a reduction with where=mask, or x[mask] = value.",
         )
-    if not value.ndim:
-        raise unsupported(
-            "cannot index with a 0-d boolean", "Use np.where, or None for a new axis."
-        )
-    return [t.wrap_known(i) for i in value.nonzero()]
+    return value
 
 
 def positions(t: Any, shape: tuple[int, ...], indices: list[Any]) -> Tracer:
@@ -262,7 +295,7 @@ def _gather(t: Any, x: Tracer, keys: list[Any], *, scalar: bool) -> Any:
 def broadcast_indices(indices: list[Any]) -> tuple[int, ...]:
     """The common shape of index arrays."""
     try:
-        return np.broadcast_shapes(*(i.shape for i in indices))
+        return broadcast_shapes(*(i.shape for i in indices))
     except ValueError:
         shapes = ", ".join(str(i.shape) for i in indices)
         raise IndexError(
@@ -291,3 +324,20 @@ def _scatter(t: Any, x: Tracer, keys: list[Any], value: Any) -> None:
         index = t.wrap_known(np.maximum(source, 0).reshape(x.shape)).read()
         new = t.emit("take", flat, index, axis=0)
     x.write(t.emit("select", touched, new, x.read()))
+
+
+# --- modes --------------------------------------------------------------------------------------
+
+MODES = ("clip", "wrap", "raise")
+
+
+def clip_mode(mode: Any) -> str:
+    """What to do with indices outside of their axis, by name or by NumPy's number for it."""
+    name = mode.decode() if isinstance(mode, bytes) else mode
+    if not isinstance(name, str):
+        number = operator.index(name)
+        if 0 <= number < len(MODES):
+            return MODES[number]
+    elif name in MODES:
+        return name
+    raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got {mode!r})")

@@ -11,7 +11,7 @@ import numpy as np
 
 from jitops.graph.graph import Atom
 from jitops.trace.promotion import result_dtype
-from jitops.trace.raising import misfit, unsupported
+from jitops.trace.raising import misfit
 from jitops.trace.recorder import BOOL
 from jitops.trace.reductions import finish, normal_axis, wide
 from jitops.trace.tracer import Tracer
@@ -76,37 +76,6 @@ def _batched(t: Any, x: Atom, y: Atom, a: Tracer, b: Tracer) -> Atom:
     x = t.reshape(t.broadcast(x, (*lead, m, k)), (count, m, k))
     y = t.reshape(t.broadcast(y, (*lead, k, n)), (count, k, n))
     return product(t, x, y)
-
-
-def generalised(
-    t: Any, ufunc: Any, inputs: Sequence[Any], *, out: Any = None, axes: Any = None,
-    axis: Any = None, keepdims: bool = False, dtype: Any = None, casting: Any = "same_kind",
-    signature: Any = None, **_: Any,
-) -> Any:  # fmt: skip
-    """A call of matmul or another ufunc of core axes: dtypes and ``axes=`` as NumPy takes them."""
-    rule = UFUNCS.get(ufunc.__name__)
-    if rule is None:
-        raise unsupported(f"np.{ufunc.__name__} is not supported in a traced function")
-    if len(inputs) > 2:
-        out, inputs = inputs[2], inputs[:2]
-    operands = [t.array(x) for x in inputs]
-    given = [(axis,)] * 2 if axis is not None else axes or ()
-    places: list[Any] = [(p,) if hasattr(p, "__index__") else tuple(p) for p in given]
-    if len(places) not in (0, 2, 3):
-        raise ValueError("axes should be a list with an entry for all 3 inputs and outputs")
-    operands = [
-        np.moveaxis(x, p, range(-len(p), 0)) for x, p in zip(operands, places or [(), ()])
-    ]
-    options = _signature(dtype) if signature is None else {"signature": signature}
-    kinds = tuple(x.dtype for x in operands)
-    loop = ufunc.resolve_dtypes((*kinds, None), casting=casting, **options)
-    value = rule(t, *(x.astype(d, copy=False) for x, d in zip(operands, loop)))
-    if keepdims:
-        last: Any = places[2] if len(places) > 2 else -1
-        value = np.expand_dims(value, last if axis is None else axis)
-    elif len(places) > 2 and places[2]:
-        value = np.moveaxis(value, range(-len(places[2]), 0), places[2])
-    return finish(t, t.cast(value.read(), loop[2]), out, exact=False)
 
 
 def dot(t: Any, a: Any, b: Any, out: Any = None) -> Any:

@@ -11,6 +11,7 @@ from jitops.graph.graph import Atom
 from jitops.graph.sizes import as_extent
 from jitops.graph.types import ArrayType
 from jitops.trace.deciding import deciders
+from jitops.trace.indexing import clip_mode
 from jitops.trace.orders import copy_strides, read_axes, resolved
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
 from jitops.trace.recorder import INT64
@@ -221,6 +222,7 @@ def take(
 ) -> Any:
     x = t.array(a)
     index = t.array(indices)
+    mode = clip_mode(mode)
     if axis is None:
         x, axis = ravel(t, x), 0
     at = normal_axis(x.ndim, axis)

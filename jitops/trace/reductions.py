@@ -53,6 +53,8 @@ def normal_axes(x: Tracer, axis: Any) -> tuple[int, ...]:
 
 def normal_axis(ndim: int, axis: Any, role: str | None = None) -> int:
     """The axis as a non-negative int; role: what it is called in the error."""
+    if type(axis) is bool:
+        raise TypeError("an integer is required for the axis, not a bool")
     n = index(axis)
     if not -ndim <= n < ndim:
         raise np.exceptions.AxisError(n, ndim, role)
@@ -177,21 +179,27 @@ def _fold(
         atom = t.cast(t.emit("and", count, 1), BOOL)
     elif axes:
         atom = t.emit(op, atom, axes=axes)
-    if initial is not NoValue and name == "add" and _is_minus_zero(initial):
-        zeros = t.emit("and", t.emit("eq", source, 0), t.emit("signbit", source))
-        none = t.emit("reduce_and", zeros, axes=axes) if axes else zeros
-        atom = t.emit("select", none, t.atom(initial, accumulator), atom)
+    if initial is not NoValue and name == "add" and dtype.kind in "fc":
+        atom = _sum_from(t, source, atom, axes, t.atom(initial, accumulator))
     elif initial is not NoValue:
         atom = t.emit(_joiner(name, op), atom, t.atom(initial, accumulator))
     return t.cast(atom, dtype)
 
 
-def _is_minus_zero(initial: Any) -> bool:
-    """Sums start from +0.0, which is no identity for -0.0."""
-    value = initial.known() if type(initial) is Tracer else initial
-    return isinstance(value, (float, np.floating, np.ndarray)) and bool(
-        np.all(value == 0) and np.signbit(value).all()
-    )
+def _sum_from(t: Any, source: Any, total: Any, axes: Any, start: Any) -> Any:
+    """The sum of the elements, and the start; sums begin with +0.0, which is no identity of -0.0.
+
+    So where all elements are -0.0, the sum is the start.
+    """
+    if source.type.dtype.kind == "c":
+        parts = [[t.emit(part, x) for x in (source, total, start)] for part in ("real", "imag")]
+        return t.emit("complex", *(_sum_from(t, x, y, axes, z) for x, y, z in parts))
+    joined = t.emit("add", total, start)
+    if type(start) is Literal and (start.value != 0 or not np.signbit(start.value)):
+        return joined
+    zeros = t.emit("and", t.emit("eq", source, 0), t.emit("signbit", source))
+    none = t.emit("reduce_and", zeros, axes=axes) if axes else zeros
+    return t.emit("select", none, start, joined)
 
 
 def _joiner(name: str, op: str) -> str:

@@ -18,6 +18,7 @@ from jitops.trace.masked import Masked
 from jitops.trace.raising import misfit, unsupported
 from jitops.trace.recorder import BOOL, FLOAT64, INT64
 from jitops.trace.tracer import Tracer
+from jitops.trace.ufunc import broadcast_shapes, broadcasts, resolve
 
 __all__ = ["MUTATING", "TABLE", "at", "write"]
 
@@ -112,19 +113,13 @@ def fitted(t: Any, value: Any, target: ArrayType) -> Atom:
     atom = t.reshape(atom, shape)
     if not shape:
         return atom
-    try:
-        fits = np.broadcast_shapes(shape, target.shape) == target.shape
-    except ValueError:
-        fits = False
-    if not fits:
+    if not broadcasts(shape, target.shape):
         raise misfit(f"cannot assign {value.type} to {target}", "a value that broadcasts")
     return t.broadcast(atom, target.shape)  # type: ignore[no-any-return]
 
 
 def at(t: Any, ufunc: Any, array: Any, indices: Any, *values: Any) -> None:
     """``ufunc.at``: ``x[i] = ufunc(x[i], v)`` for one index after the other, cast as NumPy does."""
-    from jitops.trace.ufunc import resolve
-
     _require_operands(ufunc, len(values))
     if type(array) is not Tracer:
         t.refuse_write(array)
@@ -236,6 +231,7 @@ def put(t: Any, a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     if type(a) is not Tracer:
         raise TypeError(f"argument 1 must be numpy.ndarray, not {type(a).__name__}")
     index, values = np.ravel(t.array(ind)), np.ravel(t.array(v))
+    mode = indexing.clip_mode(mode)
     if not index.size or not values.size:
         return
     if not a.size:
@@ -325,9 +321,11 @@ def ravel_multi_index(
     indices = [t.array(i) for i in multi_index]
     if len(indices) != len(shape):
         raise ValueError(f"parameter multi_index must be a sequence of length {len(shape)}")
-    if 0 in shape and any(i.size for i in indices):
+    common = broadcast_shapes(*(i.shape for i in indices))
+    if 0 in shape and 0 not in common:
         raise ValueError("cannot unravel if shape has zero entries (is empty).")
-    modes = mode if isinstance(mode, tuple) else (mode,) * len(shape)
+    each = mode if isinstance(mode, tuple) else (mode,) * len(shape)
+    modes = [indexing.clip_mode(m) for m in each]
     made = []
     for index, extent, how in zip(indices, shape, modes):
         if index.dtype.kind not in "iu":
@@ -336,7 +334,6 @@ def ravel_multi_index(
         made.append(moved if how != "raise" else np.where(moved < 0, extent, moved))
     if order == "F":
         made, shape = made[::-1], shape[::-1]
-    common = np.broadcast_shapes(*(i.shape for i in made))
     atoms = [t.broadcast(t.cast(t.array(i).read(), INT64), common) for i in made]
     return t.wrap(t.emit("locate", *atoms, shape=shape), scalar=not common)
 

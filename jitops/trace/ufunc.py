@@ -31,7 +31,7 @@ def dispatch(
             return NotImplemented  # its own protocol goes on
     if method == "__call__":
         if ufunc.signature is not None:
-            return room("linalg").generalised(t, ufunc, inputs, **kwargs)
+            return room("generalised").call(t, ufunc, inputs, **kwargs)
         return call(t, ufunc, inputs, **kwargs)
     handler = room("reductions").UFUNC_METHODS.get(method)
     if handler is None:
@@ -239,10 +239,11 @@ def common_shape(name: str, operands: Sequence[Any]) -> Shape:
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """As NumPy's, for sizes that are not known yet too. ValueError where they do not broadcast."""
-    if all(type(n) is int for shape in shapes for n in shape):
+    most = max(map(len, shapes), default=0)
+    if most <= 32 and all(type(n) is int for shape in shapes for n in shape):  # NumPy's limit there
         return np.broadcast_shapes(*shapes)
     out: list[int] = []
-    for back in range(1, max(map(len, shapes)) + 1):
+    for back in range(1, most + 1):
         extents = [shape[-back] for shape in shapes if len(shape) >= back and shape[-back] != 1]
         if any(n != extents[0] for n in extents):
             raise ValueError("shapes do not broadcast")

@@ -339,3 +339,15 @@ def test_a_scalar_and_a_0d_array_of_one_dtype_are_two_kinds_of_argument():
     for x in (np.array(1.5), np.float64(1.5), 1.5, np.array(2.5), np.float64(2.5), 2.5):
         assert doubled(x) == 2 * x
         assert jitop(doubled.eager)(x) == 2 * x
+
+
+def test_a_byte_swapped_argument_that_is_the_result_is_that_very_array():
+    def added(x):
+        x += 1
+        return x, (x, x * 2)
+
+    x = np.arange(3.0).astype(">f8")
+    found, (again, twice) = jitop(added)(x)
+    assert found is again is x
+    assert x.tolist() == [1, 2, 3]
+    assert twice.tolist() == [2, 4, 6]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import suites
 from checkouts import asked_for
+from compiled_syntax import rewritten
 
 IMPORTS = {
     r"^import numpy as np$": "from compiled_numpy import np",
@@ -33,7 +34,9 @@ hypothesis.settings.register_profile("numpys", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("numpys")
 """
 
-CORE = ("umath", "numeric", "shape_base", "einsum", "ufunc")
+CORE = ("umath", "numeric", "shape_base", "einsum", "ufunc", "indexing", "item_selection")
+# Modules about what Python has operators and methods for.
+OF_SYNTAX = ("test_indexing", "test_item_selection")
 LIB = (
     "function_base", "shape_base", "nanfunctions", "index_tricks", "twodim_base", "arraysetops",
     "polynomial", "arraypad", "packbits", "type_check", "histograms", "ufunclike",
@@ -68,7 +71,9 @@ def suite(
     """
     scratch.mkdir()
     text = module.read_text(encoding="utf-8")
-    (scratch / module.name).write_text(compiled(text) if change else text, encoding="utf-8")
+    if change:
+        text = compiled(rewritten(text) if module.stem in OF_SYNTAX else text)
+    (scratch / module.name).write_text(text, encoding="utf-8")
     (scratch / "conftest.py").write_text(CONFTEST)
     (scratch / "pytest.ini").write_text("[pytest]\nmarkers =\n    slow\n    parallel_threads\n")
     named = [node(module, name) for name in chosen]

@@ -134,3 +134,22 @@ def test_what_no_integer_holds_converts_as_numpys_does_whatever_made_it(dtype):
 
     with np.errstate(all="ignore"):
         agree("abcdefghijkl", jitop(convert)(x), convert(x), np.testing.assert_array_equal)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "complex128"])
+def test_a_sum_of_minus_zeros_from_minus_zero_is_minus_zero(dtype):
+    """Whether the start is known while tracing, or an argument."""
+    scalar = np.dtype(dtype).type
+    zero = scalar(complex(-0.0, -0.0) if dtype.startswith("c") else -0.0)
+
+    def signs(x):
+        return np.signbit(x.real), np.signbit(x.imag)
+
+    for x in (np.full((2, 5), zero), np.full((2, 0), zero), np.array([[zero, -zero]])):
+        for start in (zero, scalar(0), scalar(2)):
+            known = jitop(lambda x, start=start: np.sum(x, axis=1, initial=start))(x)
+            given = jitop(lambda x, start: np.sum(x, axis=1, initial=start))(x, start)
+            wanted = np.sum(x, axis=1, initial=start)
+            for found in (known, given):
+                np.testing.assert_array_equal(found, wanted)
+                np.testing.assert_array_equal(signs(found), signs(wanted))
