@@ -254,6 +254,7 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "argmin": _arg(np.argmin),
     "sort": _sorter(np.sort),
     "argsort": _sorter(np.argsort),
+    "kth": lambda x, *, k, count: _sorter(np.sort)(x)[..., k : k + count],
     "cumsum": _scan(np.cumsum),
     "cumprod": _scan(np.cumprod),
 }

@@ -249,6 +249,14 @@ def _sort_rule(op: str, result: str | None = None) -> Rule:
     return rule
 
 
+def _kth(x: ArrayType, *, k: int, count: int) -> tuple[ArrayType, ...]:
+    """The one or two elements that sorting puts from ``k`` on along the last axis."""
+    ordered = x.ndim and kind_of(x.dtype) in ORDERED
+    if not ordered or count not in (1, 2) or not 0 <= k <= x.shape[-1] - count:
+        raise _reject("kth", [x], f"needs an order, and {count} elements from {k} on")
+    return (x.with_shape((*x.shape[:-1], count)),)
+
+
 def _dot(x: ArrayType, y: ArrayType) -> tuple[ArrayType, ...]:
     """``x[b, m, k] @ y[b, k, n]``; the trace brings every contraction into this form."""
     fits = x.ndim == y.ndim == 3 and x.shape[0] == y.shape[0] and x.shape[2] == y.shape[1]
@@ -348,6 +356,7 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("scatter", "scatter", _scatter),
     ("sort", "sort", _sort_rule("sort")),  # ascending, NaN last
     ("argsort", "sort", _sort_rule("argsort", "int64")),  # stable
+    ("kth", "sort", _kth),
     ("dot", "dot", _dot),
     ("dot_panels", "dot", _dot_panels),
     ("dot_outer", "dot", _dot),

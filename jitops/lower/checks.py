@@ -299,9 +299,9 @@ def _extreme(pick: Callable[..., int]) -> Callable[..., Bounds]:
 
 
 _RULES: dict[str, Callable[[Eqn, Sequence[Bounds]], Bounds]] = {
-    **dict.fromkeys(("full", "broadcast", "reshape", "transpose", "slice", "take", "sort"), _first),
+    **dict.fromkeys(("full", "broadcast", "reshape", "transpose", "slice", "take"), _first),
     **dict.fromkeys(("update", "pad", "concatenate"), _union),
-    **dict.fromkeys(("reduce_max", "reduce_min"), _first),
+    **dict.fromkeys(("sort", "kth", "reduce_max", "reduce_min"), _first),
     "select": _select,
     "iota": _iota,
     "argmax": _position,

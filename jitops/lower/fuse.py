@@ -17,7 +17,8 @@ from jitops.graph.sizes import typical
 from jitops.graph.types import Shape, strides_of
 from jitops.lower.cost import CHEAP, weight
 from jitops.lower.index import Index, domain_index, flatten, key_of
-from jitops.lower.sorting import scratch_of
+from jitops.lower.selection import kth_scratch
+from jitops.lower.sorting import sort_scratch
 from jitops.lower.sources import Read, reads
 
 REGIONS = ("update", "pad", "concatenate")
@@ -31,6 +32,9 @@ SMALL = 1 << 16
 # One kernel stores no more than this: what a Python loop leaves side by side would become a kernel
 # without end, where many that are alike share one function (`jitops.lower.sharing`).
 MOST_OUTPUTS = 16
+
+
+SCRATCH = {"sort": sort_scratch, "argsort": sort_scratch, "kth": kth_scratch}
 
 
 class Group:
@@ -90,7 +94,7 @@ class RootGroup(Group):
         self.kind = "regions" if eqn.op in REGIONS else PRIMITIVES[eqn.op].kind
         self.eqn = eqn
         if self.kind == "sort":
-            self.scratch = scratch_of(eqn)
+            self.scratch = SCRATCH[eqn.op](eqn)
 
 
 class DotGroup(RootGroup):
@@ -276,7 +280,7 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
         costly = price.get(var, 0) > CHEAP
         if var in results or is_root(eqn) or (costly and len(places) > 1) or var in stored:
             stored.add(var)
-        if PRIMITIVES[eqn.op].kind == "dot":
+        if PRIMITIVES[eqn.op].kind == "dot" or eqn.op == "kth":
             stored.update(_operands_in_memory(eqn, price))
         if is_root(eqn):
             places = {eqn.inputs[0].type.shape} if _is_reduce(eqn) else {id(eqn)}
@@ -291,7 +295,7 @@ def stored_variables(graph: Graph) -> frozenset[Var]:
 
 
 def _operands_in_memory(eqn: Eqn, price: dict[Var, int]) -> list[Var]:
-    """Panels, and the operands of a contraction that are not read from memory as they are."""
+    """Panels, and what contractions and selections read many times, unless it is in memory."""
     packed = eqn.inputs[1:] if eqn.op == "dot_panels" else ()
     return [v for v in _operands(eqn) if v in packed or price.get(v, 0) > 0]
 

@@ -19,6 +19,7 @@ from jitops.lower.memory import Memory, Piece, place
 from jitops.lower.region import Region, copy
 from jitops.lower.scans import ScanKernel
 from jitops.lower.scatters import ScatterKernel
+from jitops.lower.selection import KthKernel
 from jitops.lower.sharing import share, together
 from jitops.lower.simplify import own_results, simplify
 from jitops.lower.sorting import SortKernel
@@ -173,7 +174,8 @@ def _kernels(group: Group, definitions: Mapping[Var, Eqn], memory: Memory) -> li
     frame = _frame(definitions, memory, group.outputs)
     if group.kind == "sort":
         scratch = [memory.slots[v] for v in group.scratch]
-        return [SortKernel(frame, group.eqn, memory.slots, scratch)]
+        kind = KthKernel if group.eqn.op == "kth" else SortKernel
+        return [kind(frame, group.eqn, memory.slots, scratch)]
     if group.kind == "scatter":
         return _scatter(frame, group.eqn, memory)
     return [ScanKernel(frame, group.eqn, memory.slots)]

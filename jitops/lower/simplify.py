@@ -18,6 +18,7 @@ from jitops.graph.sizes import typical
 from jitops.graph.types import ArrayType
 from jitops.lower.contractions import Layouts, contraction
 from jitops.lower.nested import nested
+from jitops.lower.selection import select
 
 Emit = Callable[..., Var]
 
@@ -29,6 +30,7 @@ def simplify(graph: Graph, vector_bits: int = 256, layouts: Layouts | None = Non
     """
     graph = live(graph)
     graph = rewrite(graph, FORWARD)
+    graph = select(graph, rewrite)
     graph = nested(graph, lambda body: simplify(body, vector_bits))
     forms = {"dot": lambda eqn, builder: contraction(eqn, builder, vector_bits, layouts or {})}
     graph = rewrite(graph, forms)

@@ -89,7 +89,7 @@ def record_of(eqn: Eqn) -> tuple[str, str | None]:
     return f"uint{bits}", "int32" if x.shape[-1] < 1 << 31 else "int64"
 
 
-def scratch_of(eqn: Eqn) -> list[Var]:
+def sort_scratch(eqn: Eqn) -> list[Var]:
     """What a sort needs in the workspace: two records, and two positions, for each element."""
     shape = eqn.inputs[0].type.shape
     kept = [dtype for dtype in record_of(eqn) if dtype is not None]

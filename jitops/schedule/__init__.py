@@ -14,12 +14,13 @@ from jitops.schedule.outer import outer
 from jitops.schedule.rows import rows_inner
 from jitops.schedule.scan import scan
 from jitops.schedule.scatter import scatter
+from jitops.schedule.select import kth
 from jitops.schedule.sort import sort
 
 Rule = Callable[[Kernel], "Scope | None"]
 
 PRODUCTS: tuple[Rule, ...] = (matmul, outer, inner)
-RULES: tuple[Rule, ...] = (*PRODUCTS, rows_inner, rows_outer, scan, sort, scatter, elementwise)
+RULES: tuple[Rule, ...] = (*PRODUCTS, rows_inner, rows_outer, scan, sort, kth, scatter, elementwise)
 
 
 def schedule(kernel: Kernel) -> Scope:
