@@ -303,6 +303,8 @@ class Trace(Recorder):
         if not isinstance(x, np.generic) and hasattr(kind, "__array__"):
             return functions.room("foreign").array_of(self, x)  # type: ignore[no-any-return]
         value = x if isinstance(x, np.generic) else np.asarray(x)
+        if value.base is not None and value.ndim:  # a buffer
+            return functions.room("foreign").array_of(self, x)  # type: ignore[no-any-return]
         supported(value.dtype, f"an operand of type {type(x).__name__}")
         return self.wrap_known(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -113,11 +114,11 @@ class Wrapped(Column):
 
 
 def test_arrays_of_other_libraries_around_an_op_count_with_their_present_contents():
-    column, wrapped = Column([1.0, 2.0]), Wrapped([3.0, 4.0])
-    op = jitops.jitop(lambda x: x + column + np.asarray(wrapped), strict=True)
-    np.testing.assert_array_equal(op(np.zeros(2)), [4, 6])
-    column.values[0], wrapped.values[1] = 9, 0
-    np.testing.assert_array_equal(op(np.zeros(2)), [12, 2])
+    column, wrapped, buffer = Column([1.0, 2.0]), Wrapped([3.0, 4.0]), array("d", [10, 20])
+    op = jitops.jitop(lambda x: x + column + np.asarray(wrapped) + buffer, strict=True)
+    np.testing.assert_array_equal(op(np.zeros(2)), [14, 26])
+    column.values[0], wrapped.values[1], buffer[0] = 9, 0, 0
+    np.testing.assert_array_equal(op(np.zeros(2)), [12, 22])
 
 
 @pytest.mark.parametrize(
