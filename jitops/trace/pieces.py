@@ -54,7 +54,7 @@ def _indices(t: Any, indices: Any) -> Any:
         raise TypeError(
             f"Cannot cast array data from {first.dtype!r} to {INT64!r} according to the rule 'safe'"
         )
-    return first.astype(INT64)
+    return first.astype(INT64) if first.size else t.wrap_known(np.zeros(0, int))
 
 
 def _sliced(ufunc: Any, line: Any, first: Any, dtype: Any) -> Any:

@@ -100,6 +100,7 @@ CONTRACTS: dict[str, tuple[str, ...]] = {
     "an op is no ufunc: what a ufunc says of itself is not asked of it": (
         "test_umath.TestSpecialMethods::test_ufunc_docstring",
         "test_umath.TestSpecialMethods::test_wrap",
+        "test_umath.TestAdd_newdoc_ufunc::test_ufunc_arg",
         "test_ufunc.TestUfunc::test_pickle*",
     ),
     "NumPy does not tell others than its own arrays of out=...": (

@@ -74,6 +74,7 @@ def test_reduceat_takes_indices_from_arguments():
         ("dtype", lambda x, i: np.add.reduceat(x, i, dtype="float32"), (LINE, TWICE % 6)),
         ("many known", lambda x: np.add.reduceat(x, np.arange(0, 2000, 10)), (many,)),
         ("none", lambda x, i: np.add.reduceat(x, i), (LINE, TWICE[:0])),
+        ("none of none", lambda x, i: np.add.reduceat(x, i), (LINE[:0].copy(), TWICE[:0])),
     ]
     compare(calls)
 
