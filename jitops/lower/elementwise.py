@@ -8,7 +8,6 @@ pairs of floats (`jitops.lower.complex_pairs`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +20,6 @@ from jitops.lower.math import MATH, ORDINARY
 from jitops.lower.scalar import Body, Expr
 
 NARROW_FLOATS = ("float16", "bfloat16")
-LARGEST = {"float16": 65504.0}  # the finite magnitudes of dtypes that have few of them
 
 Rule = Callable[..., Expr]
 
@@ -58,21 +56,22 @@ def lower_map(
     return body.let(value)
 
 
-OrdinaryArguments = list[tuple[Expr, float]]
+OrdinaryArguments = list[tuple[Rule, list[Expr]]]
 
 
 def has_ordinary_form(eqn: Eqn) -> bool:
-    """Whether its function has a cheaper form for arguments below some bound."""
+    """Whether its function has a cheaper form that does not hold for all of its arguments."""
     if not eqn.inputs:
         return False
     dtype = eqn.inputs[0].type.dtype_name
-    return dtype not in LARGEST and (eqn.op, register_dtype(dtype)) in ORDINARY
+    found = ORDINARY.get((eqn.op, register_dtype(dtype)))
+    return found is not None and dtype not in found.never
 
 
 def ordinary(body: Body) -> OrdinaryArguments:
     """Let functions in this body take their forms for ordinary arguments.
 
-    Gives the list to which each adds its argument and the magnitude that this must stay below.
+    Gives the list to which each adds its arguments, and what tells whether these are rare ones.
     """
     found: OrdinaryArguments = body.known.setdefault(("ordinary",), [])
     return found
@@ -81,16 +80,13 @@ def ordinary(body: Body) -> OrdinaryArguments:
 def _math(body: Body, op: str, dtype: str, operands: list[Expr]) -> Expr:
     """A function of `MATH`, or its form for ordinary arguments where it may take that."""
     key = op, register_dtype(dtype)
-    if key not in ORDINARY:
-        return MATH[key](body, *operands)
-    bound, form = ORDINARY[key]
+    found = ORDINARY.get(key)
     arguments: OrdinaryArguments | None = body.find(("ordinary",))
-    if LARGEST.get(dtype, math.inf) < bound:
-        return form(body, *operands)
-    if arguments is None:
+    if found is None or (arguments is None and dtype not in found.never):
         return MATH[key](body, *operands)
-    arguments.append((operands[0], bound))
-    return form(body, *operands)
+    if arguments is not None and dtype not in found.never:
+        arguments.append((found.rare, operands))
+    return found.form(body, *operands)
 
 
 def _locate(body: Body, indices: list[Expr], shape: tuple[int, ...]) -> Expr:

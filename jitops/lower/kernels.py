@@ -99,9 +99,8 @@ class MapKernel(Kernel):
     def ordinary_pays(self) -> bool:
         """Whether functions here have cheaper forms, and arguments that are cheap to look at."""
         atoms = [s.atom for s in self.stores]
-        arguments = [
-            eqn.inputs[0] for eqn in _inlined(self.frame, atoms) if has_ordinary_form(eqn)
-        ]
+        functions = [eqn for eqn in _inlined(self.frame, atoms) if has_ordinary_form(eqn)]
+        arguments = [atom for eqn in functions for atom in eqn.inputs]
         return bool(arguments) and 2 * element_cost(self.frame, arguments) <= self.work
 
 

@@ -1,9 +1,9 @@
 """Pieces of a loop in two forms: for ordinary arguments of its functions, and for all.
 
 A first loop over a piece looks at the arguments (of sines, say) and stores nothing; one of two
-loops follows, as all of them are below the bounds of the functions' cheaper forms or not. The
-arguments are computed once more, so they must be cheap; what the first loop does not need of the
-functions themselves, LLVM drops.
+loops follows, as the functions' cheaper forms hold for all of them or not. The arguments are
+computed once more, so they must be cheap; what the first loop does not need of the functions
+themselves, LLVM drops.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def in_two_forms(values: Emit, element: Emit, size: int, left: Any, scope: Scope
     arguments = ordinary(look)
     values(Affine.of(position), look)
     far = look.let(tirx.BufferLoad(flag, [zero]))
-    for x, bound in arguments:
-        far = look.let(sc.bit_or(far, look.let(sc.cast(_beyond(x, bound, look), "int32"))))
+    for rare, operands in arguments:
+        far = look.let(sc.bit_or(far, look.let(sc.cast(rare(look, *operands), "int32"))))
     look.emit(st.BufferStore(flag, far, [zero]))
     scope.emit(for_loop(position.expr, left, look))
     quick, whole = Scope(scope), Scope(scope)
@@ -80,11 +80,3 @@ def in_two_forms(values: Emit, element: Emit, size: int, left: Any, scope: Scope
         loops.append(for_loop(position.expr, left, body))
     near = tirx.EQ(tirx.BufferLoad(flag, [zero]), sc.const(0, "int32"))
     scope.emit(st.IfThenElse(near, *loops))
-
-
-def _beyond(x: Any, bound: float, scope: Scope) -> Any:
-    """Whether bound <= |x| < inf: every form gives NaN for the other ones."""
-    dtype = sc.dtype_of(x)
-    size = scope.let(sc.bits(scope.let(sc.fabs(x))))
-    low, high = (scope.let(sc.bits(sc.const(v, dtype))) for v in (bound, float("inf")))
-    return scope.let(sc.both(scope.let(sc.ge(size, low)), scope.let(sc.lt(size, high))))

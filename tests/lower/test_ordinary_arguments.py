@@ -1,4 +1,4 @@
-"""Functions with a form for ordinary arguments: huge ones among them change no promise."""
+"""Functions with a form for ordinary arguments: rare ones among them change no promise."""
 
 from __future__ import annotations
 
@@ -39,6 +39,27 @@ def test_huge_arguments_are_right_wherever_they_are(dtype: str) -> None:
         with np.errstate(over="ignore"):
             near(cosine, np.cos, x + x)
         near(tangent, np.tan, x)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rare_bases_and_exponents_of_powers_are_right_wherever_they_are(dtype: str) -> None:
+    op = jitop(lambda x, y: x**y)
+    rng = np.random.default_rng(8)
+    tiny = np.finfo(dtype).smallest_subnormal
+    special = np.array([0.0, -0.0, 1.0, -1.0, -2.0, tiny, 2.0, np.inf, -np.inf, np.nan], dtype)
+    bases, exponents = (a.ravel() for a in np.meshgrid(special, special))
+    for start in (None, 0, 460):
+        x = np.exp(rng.uniform(-9, 9, SIZE)).astype(dtype)
+        y = rng.uniform(-4, 4, SIZE).astype(dtype)
+        if start is not None:
+            rare = slice(start, start + bases.size)
+            x[rare], y[rare] = bases, exponents
+        with np.errstate(all="ignore"):
+            want = np.power(x, y)
+        got = op(x, y)
+        np.testing.assert_allclose(got, want, rtol=4 * np.finfo(dtype).eps)
+        number = ~np.isnan(want)
+        np.testing.assert_array_equal(np.signbit(got[number]), np.signbit(want[number]))
 
 
 def test_an_array_may_be_updated_in_place() -> None:

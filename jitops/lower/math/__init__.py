@@ -10,6 +10,7 @@ tests/accuracy; docs/accuracy.md has the table.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from jitops.lower.math import (
     exponential,
@@ -19,11 +20,11 @@ from jitops.lower.math import (
     inverse_hyperbolic,
     logarithm,
     power,
+    reduction,
     special,
     trigonometric,
 )
 from jitops.lower.math.code import Code, widened
-from jitops.lower.math.reduction import ORDINARY as _REDUCED_BELOW
 from jitops.lower.scalar import Body, Expr
 
 Function = Callable[..., Expr]
@@ -75,13 +76,37 @@ MATH: dict[tuple[str, str], Function] = {
     for dtype, function in zip(("float32", "float64"), functions, strict=True)
 }
 
-# (primitive, dtype) -> a bound, and a cheaper function for arguments of less magnitude.
-ORDINARY: dict[tuple[str, str], tuple[float, Function]] = {
-    (name, dtype): (_REDUCED_BELOW[dtype], _on_body(function))
-    for name, functions in {
-        "sin": (trigonometric.sin_ordinary_float32, trigonometric.sin_ordinary_float64),
-        "cos": (trigonometric.cos_ordinary_float32, trigonometric.cos_ordinary_float64),
-        "tan": (trigonometric.tan_ordinary_float32, trigonometric.tan_ordinary_float64),
-    }.items()
-    for dtype, function in zip(("float32", "float64"), functions, strict=True)
+
+class Ordinary(NamedTuple):
+    """A cheaper form of a function, and for which arguments it does not hold."""
+
+    form: Function
+    rare: Function  # of the body and the arguments: a bool
+    never: tuple[str, ...] = ()  # dtypes computed in this one that have no such arguments
+
+
+_ORDINARY: dict[str, tuple[tuple[Function, Function], Function, tuple[str, ...]]] = {
+    # the forms in float32 and float64, which arguments are rare, dtypes without such
+    "sin": (
+        (trigonometric.sin_ordinary_float32, trigonometric.sin_ordinary_float64),
+        reduction.angle_is_rare,
+        ("float16",),
+    ),
+    "cos": (
+        (trigonometric.cos_ordinary_float32, trigonometric.cos_ordinary_float64),
+        reduction.angle_is_rare,
+        ("float16",),
+    ),
+    "tan": (
+        (trigonometric.tan_ordinary_float32, trigonometric.tan_ordinary_float64),
+        reduction.angle_is_rare,
+        ("float16",),
+    ),
+    "pow": ((power.pow_ordinary_float32, power.pow_ordinary_float64), power.pow_is_rare, ()),
+}
+
+ORDINARY: dict[tuple[str, str], Ordinary] = {
+    (name, dtype): Ordinary(_on_body(form), _on_body(rare), never)
+    for name, (forms, rare, never) in _ORDINARY.items()
+    for dtype, form in zip(("float32", "float64"), forms, strict=True)
 }

@@ -166,12 +166,10 @@ def acosh_float32(c: Code, x: Expr) -> Expr:
     near = c.lt(t, 0.5)
     y = c.select(c.gt(x, 2.0**50), 2.0**50, x)
     square, square_low = c.product(y, y)
-    twice = c.add(t, t)
-    root, root_low = _root_pair_float32(c, twice, c.mul(twice, 0.0))
+    w = c.select(near, c.add(t, t), c.sub(square, 1.0))
+    root, root_low = _root_pair_float32(c, w, c.select(near, 0.0, square_low))
     small = c.add(root, c.fma(c.mul(root, t), c.polynomial(t, ACOSH_32), root_low))
-    root, root_low = _root_pair_float32(c, c.sub(square, 1.0), square_low)
-    large = _log_of_sum_float32(c, x, y, root, root_low)
-    return c.select(near, small, large)
+    return c.select(near, small, _log_of_sum_float32(c, x, y, root, root_low))
 
 
 def atanh_float32(c: Code, x: Expr) -> Expr:

@@ -8,12 +8,20 @@ real cube root", 1991), then division-free iterations for the inverse root.
 
 from __future__ import annotations
 
+import math
+
 from tvm import tirx
 
 from jitops.lower import scalar
-from jitops.lower.math.code import Code
+from jitops.lower.math.code import FORMATS, Code
 from jitops.lower.math.exponential import EXP2_32, exp_of_reduced, reduce_by_ln2
-from jitops.lower.math.logarithm import LN2_SPLIT_64, LOG2_E_32, SQRT_HALF, split_any
+from jitops.lower.math.logarithm import (
+    LN2_SPLIT_64,
+    LOG2_E_32,
+    SQRT_HALF,
+    split_any,
+    split_exponent,
+)
 from jitops.lower.scalar import Expr
 
 # ((log((1+s)/(1-s)) - 2s) / s^3 - 2/3) / s^2 in s^2 on |s| <= 0.1716; the error of log is below
@@ -29,14 +37,15 @@ POW_LOG = (
     0.3999999999999998,
 )
 # (log2(1 + r) - r log2(e) + r^2 log2(e) / 2) / r^3 on |r| <= 0.1035; the error of log2 is below
-# 2^-33.2 of r.
+# 2^-38 of r.
 POW_LOG2_32 = (
-    -0.17761409282684326,
-    0.2094343900680542,
-    -0.24043011665344238,
-    0.28851911425590515,
-    -0.36067429184913635,
-    0.480898380279541,
+    0.14219839870929718,
+    -0.1843385249376297,
+    0.2064867466688156,
+    -0.2404155731201172,
+    0.2885367274284363,
+    -0.36067384481430054,
+    0.48089835047721863,
 )
 # From which mantissa on, a factor, and its -log2 as 14 bits and the rest; they make |r| least.
 LOWEST_32 = 0.9412
@@ -45,6 +54,7 @@ SEGMENTS_32 = (
     (1.3333334, 11 / 16, float.fromhex("0x1.14cp-1"), float.fromhex("0x1.583f9ap-15")),
     (1.6, 9 / 16, float.fromhex("0x1.a9p-1"), float.fromhex("-0x1.a39fbep-19")),
 )
+INVERSE_CUBE_ROOT = (35 / 243, 14 / 81, 2 / 9, 1 / 3)  # ((1 - h)**(-1/3) - 1) / h, Taylor's
 CBRT_GUESS_32 = 0x54A1F600  # its bits less a third of m's are those of m**(-1/3), to 3.4 %
 TWO_THIRDS = (2.0 / 3.0, float.fromhex("0x1.5555555555555p-55"))
 
@@ -52,10 +62,10 @@ TWO_THIRDS = (2.0 / 3.0, float.fromhex("0x1.5555555555555p-55"))
 def pow_float32(c: Code, x: Expr, y: Expr) -> Expr:
     """x**y in float32 as 2**(y log2 |x|), the logarithm and the product in two parts.
 
-    Below 1 ULP; C99's special cases.
+    Below 1.5 ULP, and below 1 where |log2 x| > 1/6; C99's special cases.
     """
     magnitude, infinity = c.fabs(x), float("inf")
-    log, log_low = _log2_pair(c, magnitude)
+    log, log_low = _log2_pair(c, *split_any(c, magnitude, LOWEST_32))
     log = c.select(c.eq(magnitude, 0.0), -infinity, log)
     log = c.select(c.eq(magnitude, infinity), infinity, log)
     bounded = c.clamp(y, -(2.0**60), 2.0**60)
@@ -69,13 +79,41 @@ def pow_float32(c: Code, x: Expr, y: Expr) -> Expr:
     return _pow_signs(c, x, y, c.scale_by_power(value, n_bits))
 
 
-def _log2_pair(c: Code, x: Expr) -> tuple[Expr, Expr]:
-    """log2(x) in float32 for finite x > 0 as a value and its error, to 2^-31.5.
+def pow_ordinary_float32(c: Code, x: Expr, y: Expr) -> Expr:
+    """As `pow_float32`, where `pow_is_rare` does not hold."""
+    log, log_low = _log2_pair(c, *split_exponent(c, x, LOWEST_32))
+    exponent, error = c.product(y, log)
+    error = c.fma(y, log_low, error)
+    n, n_bits = c.round_scaled(c.add(exponent, error), 1.0)
+    r = c.add(c.sub(exponent, n), error)
+    value = c.fma(r, c.polynomial(r, EXP2_32), 1.0)
+    return c.mul(value, c.power_of_two(n_bits, "float32"))
+
+
+def pow_is_rare(c: Code, x: Expr, y: Expr) -> Expr:
+    """Whether x is not positive and normal, or |y log2 x| may be in the exponents' outer quarter.
+
+    The logarithm is read off the bits: right to 2^-18 and a factor of 1.45.
+    """
+    dtype = scalar.dtype_of(x)
+    bits = c.bits(x)
+    lowest, infinity = (c.bits(scalar.const(v, dtype)) for v in (FORMATS[dtype].tiny, math.inf))
+    if dtype == "float32":
+        octaves = c.fma(c.cast(bits, dtype), 2.0**-23, -127.0)
+    else:
+        octaves = c.fma(_upper_half(c, x), 2.0**-20, -1023.0)
+    octaves = c.fabs(octaves)
+    octaves = c.select(c.gt(octaves, 2.0**-16), octaves, 2.0**-16)
+    near = c.lt(c.mul(c.fabs(y), octaves), FORMATS[dtype].bias * 0.5)
+    return c.body.let(scalar.not_(c.both(near, c.both(c.ge(bits, lowest), c.lt(bits, infinity)))))
+
+
+def _log2_pair(c: Code, k: Expr, m: Expr) -> tuple[Expr, Expr]:
+    """log2(2**k m) in float32 as a value and its error, to 2^-31.
 
     A factor near 1/m of four bits leaves r = m factor - 1, which is exact and below 0.104; the
     first two terms of its logarithm are carried in two parts.
     """
-    k, m = split_any(c, x, LOWEST_32)
     factor, base, low = (scalar.const(value, "float32") for value in (1.0, 0.0, 0.0))
     for start, *values in SEGMENTS_32:
         beyond = c.ge(m, start)
@@ -106,9 +144,22 @@ def pow_float64(c: Code, x: Expr, y: Expr) -> Expr:
     return _pow_specials(c, x, y, c.scale_by_power(c.add(value, low), n_bits))
 
 
+def pow_ordinary_float64(c: Code, x: Expr, y: Expr) -> Expr:
+    """As `pow_float64`, where `pow_is_rare` does not hold."""
+    log, log_low = _log_of_split(c, *split_exponent(c, x, SQRT_HALF))
+    exponent, error = c.product(y, log)
+    error = c.fma(y, log_low, error)
+    r, r_low, n_bits = reduce_by_ln2(c, exponent)
+    value, low = exp_of_reduced(c, r, c.add(r_low, error))
+    return c.mul(c.add(value, low), c.power_of_two(n_bits, "float64"))
+
+
 def log_double(c: Code, x: Expr) -> tuple[Expr, Expr]:
     """log(x) for finite x > 0 as a value and its error, together to 2^-66."""
-    k, m = split_any(c, x, SQRT_HALF)
+    return _log_of_split(c, *split_any(c, x, SQRT_HALF))
+
+
+def _log_of_split(c: Code, k: Expr, m: Expr) -> tuple[Expr, Expr]:
     f = c.sub(m, 1.0)
     bottom, bottom_low = c.ordered_sum(2.0, f)
     inverse = c.div(1.0, bottom)
@@ -154,11 +205,15 @@ def _pow_signs(c: Code, x: Expr, y: Expr, value: Expr) -> Expr:
     return c.select(c.either(c.eq(y, 0.0), c.eq(x, 1.0)), 1.0, signed)
 
 
+def _upper_half(c: Code, x: Expr) -> Expr:
+    """The upper half of a float64's bits as a number."""
+    top = c.bit_or(c.shr(c.bitcast(x, "uint64"), 32), 0x4330 << 48)
+    return c.sub(c.bitcast(top, "float64"), 2.0**52)
+
+
 def _inverse_cube_root(c: Code, m: Expr) -> Expr:
     """m**(-1/3) to 2^-31 for normal m > 0 in float64."""
-    top = c.bit_or(c.shr(c.bitcast(m, "uint64"), 32), 0x4330 << 48)
-    exponent = c.sub(c.bitcast(top, "float64"), 2.0**52)  # the upper half of the bits as a number
-    guess = c.bits(c.fma(exponent, -1.0 / 3.0, 1.5 * 2.0**52 + 1430186325.0))
+    guess = c.bits(c.fma(_upper_half(c, m), -1.0 / 3.0, 1.5 * 2.0**52 + 1430186325.0))
     y = c.bitcast(c.shl(guess, 32), "float64")
     for _ in range(2):
         h = c.fma(c.neg(m), c.mul(c.mul(y, y), y), 1.0)
@@ -177,18 +232,20 @@ def _cube_root_step(c: Code, m: Expr, y: Expr) -> Expr:
 
 
 def cbrt_float32(c: Code, x: Expr) -> Expr:
-    """Cube root in float32: one corrected step from m y^2 with y = m**(-1/3); below 0.7 ULP."""
-    m = c.fabs(x)
-    small = c.lt(m, 2.0**-100)  # its square's error would vanish
-    m = c.select(small, c.mul(m, 2.0**72), m)
+    """Cube root in float32: one corrected step from m y^2 with y = m**(-1/3); below 0.7 ULP.
+
+    The inverse root is a guess from the bits times five terms of the series in its error.
+    """
+    magnitude = c.fabs(x)
+    small = c.lt(magnitude, 2.0**-100)  # its square's error would vanish
+    m = c.select(small, c.mul(magnitude, 2.0**72), magnitude)
     guess = c.fma(c.cast(c.bits(m), "float32"), -1.0 / 3.0, float(CBRT_GUESS_32))
     y = c.bitcast(c.cast(guess, "int32"), "float32")
-    for _ in range(2):
-        h = c.fma(c.neg(c.mul(m, y)), c.mul(y, y), 1.0)
-        y = c.fma(c.mul(y, h), c.fma(h, 2.0 / 9.0, 1.0 / 3.0), y)
+    h = c.fma(c.neg(c.mul(m, y)), c.mul(y, y), 1.0)
+    y = c.fma(c.mul(y, h), c.polynomial(h, INVERSE_CUBE_ROOT), y)
     root = _cube_root_step(c, m, y)
     root = c.copysign(c.select(small, c.mul(root, 2.0**-24), root), x)
-    return c.select(c.both(c.gt(m, 0.0), c.lt(m, float("inf"))), root, x)
+    return c.select(c.lt(magnitude, float("inf")), root, x)
 
 
 def cbrt_float64(c: Code, x: Expr) -> Expr:

@@ -71,6 +71,14 @@ def ordinary_quadrant(c: Code, magnitude: Expr) -> tuple[Expr, Expr, Expr]:
     return r, c.add(r_low, c.fma(n, -low, c.neg(error))), q
 
 
+def angle_is_rare(c: Code, x: Expr) -> Expr:
+    """Whether ORDINARY <= |x| < inf: every form gives NaN for infinities and NaN."""
+    dtype = scalar.dtype_of(x)
+    bits = c.bits(c.fabs(x))
+    low, high = (c.bits(scalar.const(v, dtype)) for v in (ORDINARY[dtype], math.inf))
+    return c.both(c.ge(bits, low), c.lt(bits, high))
+
+
 # The bits of 2/pi, 64 at a time from the binary point on.
 _TWO_OVER_PI_WORDS = (
     0xA2F9836E4E441529,
