@@ -241,17 +241,17 @@ class DotKernel(Kernel):
 
     def element(self, index: Index, product: Any, scope: Scope) -> None:
         """Store what follows from one element of the product, given in a register."""
-        shape = self.product.type.shape
-        offset = flatten(index, strides_of(shape))
         self.frame.registers[self.product] = lambda at, inner: product
-        values, places = [], []
-        for store in self.stores:
-            place = _same_element(offset, index, shape, store.atom.type.shape, scope)
-            places.append(place)
-            values.append(self.frame.value(store.atom, place, scope))
+        places = [self.place(store, index, scope) for store in self.stores]
+        values = [self.frame.value(s.atom, at, scope) for s, at in zip(self.stores, places)]
         for store, place, value in zip(self.stores, places, values):
             self.frame.store(store.slot, place, value, scope)
         del self.frame.registers[self.product]
+
+    def place(self, store: Store, index: Index, scope: Body) -> Index:
+        """Where the element that follows the product's at ``index`` is stored."""
+        shape, other = self.product.type.shape, store.atom.type.shape
+        return _same_element(flatten(index, strides_of(shape)), index, shape, other, scope)
 
     def line(self, operand: Atom, index: Index, lanes: int, scope: Scope) -> Any:
         """Elements of an operand in memory: ``lanes`` of them along its last axis, as a vector."""
@@ -271,11 +271,11 @@ class PanelKernel(DotKernel):
 
 
 class OuterKernel(DotKernel):
-    """With lines of the right operand along n."""
+    """With lines of the right operand, ``y[b, k, n]``, along n."""
 
 
 class InnerKernel(DotKernel):
-    """With lines of both operands along k."""
+    """With lines of both operands along k: the right one is ``y[b, n, k]``."""
 
 
 DOT_KERNELS: dict[str, type[DotKernel]] = {
@@ -285,7 +285,7 @@ DOT_KERNELS: dict[str, type[DotKernel]] = {
 }
 
 
-def _same_element(offset: Affine, index: Index, shape: Shape, other: Shape, scope: Scope) -> Index:
+def _same_element(offset: Affine, index: Index, shape: Shape, other: Shape, scope: Body) -> Index:
     """The index of the same element in an array of the same size but, possibly, other unit axes."""
     if shape == other:
         return index

@@ -213,14 +213,17 @@ class _Fuser:
             return False
         index = domain_index(var.type.shape)
         here = flatten(index, strides_of(var.type.shape)).key()
-        for read in self._reads(var, index):
-            if read.var is None or self.home.get(read.var) != position:
-                continue
-            if read.var is not product or read.index is None:
-                return False
-            if flatten(read.index, strides_of(product.type.shape)).key() != here:
-                return False
-        return True
+        found = [
+            read
+            for read in self._reads(var, index)
+            if read.var is not None and self.home.get(read.var) == position
+        ]
+        return bool(found) and all(
+            read.var is product
+            and read.index is not None
+            and flatten(read.index, strides_of(product.type.shape)).key() == here
+            for read in found
+        )
 
     def _fits_row(self, group: RowGroup, var: Var, position: int) -> bool:
         """Elements of the domain, or of the rows, computed from this group's reductions."""

@@ -16,6 +16,7 @@ from typing import Any
 from jitops.graph.graph import Atom, Eqn, Literal, Var
 from jitops.graph.ops import PRIMITIVES
 from jitops.graph.sizes import Extent, Size
+from jitops.lower.contractions import DotKernel, InnerKernel, PanelKernel
 from jitops.lower.frame import Frame, Slot
 from jitops.lower.index import Affine, Index, SizeVariable, domain_index, flatten, key_of
 from jitops.lower.kernels import (
@@ -90,7 +91,7 @@ def _open(axis: int, group: Sequence[Pattern], alike: dict[Any, list[Pattern]]) 
 
 def pattern_of(kernel: Kernel) -> Pattern | None:
     """The pattern of a kernel; None where its accesses are not affine, or its kind is not known."""
-    if not isinstance(kernel, (MapKernel, RowKernel)) or 0 in kernel.domain:
+    if not isinstance(kernel, (MapKernel, RowKernel, DotKernel)) or 0 in kernel.domain:
         return None
     if isinstance(kernel, RepeatedMap):
         return None  # it is a loop as well
@@ -100,6 +101,8 @@ def pattern_of(kernel: Kernel) -> Pattern | None:
     try:
         if isinstance(kernel, MapKernel):
             pattern.add_map(kernel)
+        elif isinstance(kernel, DotKernel):
+            pattern.add_dot(kernel)
         else:
             pattern.add_row(kernel)
     except _NotAffineError:
@@ -131,7 +134,7 @@ class Pattern:
         self._known: dict[Any, int] = {}  # (variable, index) or a node -> its number
         self._rows: dict[Var, int] = {}  # a row's results, by the stage that folds them
         self._scratch = Body()
-        self._divides = False  # places may be quotients by extents
+        self._divides = False  # by extents, in places or in the schedule
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
@@ -181,6 +184,23 @@ class Pattern:
             kind = type(stage).__name__
             self._node((kind, fold.op, fold.dtype, fold.running, axis, value))
             self._rows[stage.var] = n
+
+    def add_dot(self, kernel: DotKernel) -> None:
+        """The operands, and what follows each element of the product."""
+        b, row, column, depth = self.index
+        left = self.value(kernel.left, (b, row, depth))
+        if isinstance(kernel, PanelKernel):  # packed for it, and read as a whole
+            right = self._access("read", kernel.panels_slot, Affine({}), None)
+        else:
+            lines = (column, depth) if isinstance(kernel, InnerKernel) else (depth, column)
+            right = self.value(kernel.right, (b, *lines))
+        self._node((type(kernel).__name__, left, right))
+        self._rows[kernel.product] = 0
+        self._divides = True  # its schedule is made for its extents
+        places = [kernel.place(store, self.index[:3], self._scratch) for store in kernel.stores]
+        values = [self.value(s.atom, at) for s, at in zip(kernel.stores, places)]
+        for store, place, value in zip(kernel.stores, places, values):
+            self._access("store", store.slot, flatten(place, store.slot.strides), value)
 
     def _at(self, atom: Atom) -> Index:
         return self.index if atom.type.shape else ()

@@ -73,10 +73,19 @@ def growing(a: Any, b: Any) -> None:
         b[5, :n] -= a[1:, :n].max(axis=0)
 
 
+def heads(a: Any, b: Any) -> None:
+    """Products in every form, of slices, each with what follows its elements."""
+    weights = np.sqrt(np.abs(b))
+    for h in range(10):
+        scores = np.exp(a[:, h : h + 8] @ a[:, h + 4 : h + 12].T)
+        b[:, h : h + 8] += scores @ a[:, h : h + 8] / 24
+        b[:4] += weights[h : h + 4] @ a
+
+
 # Program, and how many kernels of its own it needs at most, however many steps it takes.
 PROGRAMS: list[tuple[Callable[..., None], int]] = [
     (stencil, 3), (columns, 3), (backwards, 3), (rows, 5), (windows, 40), (counted, 40),
-    (looked_up, 60), (shrinking, 8), (growing, 40),
+    (looked_up, 60), (shrinking, 8), (growing, 40), (heads, 8),
 ]  # fmt: skip
 REAL = (rows, looked_up, growing)
 LAYOUTS: dict[str, Callable[[Any], Any]] = {
@@ -172,3 +181,11 @@ def test_parts_of_an_array_that_share_values_are_one_kernel():
     a, b = np.linspace(0, 1, 28).reshape(7, 4), np.linspace(2, 3, 28).reshape(7, 4)
     np.testing.assert_allclose(jitop(joined)(a, b), joined(a, b), rtol=1e-15)
     assert [len(kernel.stores) for kernel in lowered(joined, a, b).kernels] == [2, 1, 1, 1]
+
+
+def test_a_product_computes_nothing_but_what_follows_it():
+    def beside(a: Any, b: Any) -> Any:
+        return np.exp(a @ b), a.T.reshape(-1) * 2
+
+    kernels = lowered(beside, *arrays("float64")).kernels
+    assert [len(kernel.stores) for kernel in kernels if kernel.kind == "dot"] == [1]
