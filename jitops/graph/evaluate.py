@@ -242,6 +242,7 @@ EVALUATE: dict[str, Callable[..., Array]] = {
     "dot": np.matmul,
     "dot_panels": _dot_panels,
     "dot_outer": np.matmul,
+    "dot_lines": lambda x, *parts: np.matmul(x, np.concatenate(parts, 1)),
     "dot_inner": lambda x, y: np.matmul(x, y.swapaxes(1, 2)),
     "reduce_sum": _reducer(np.sum),
     "reduce_prod": _reducer(np.prod),

@@ -281,6 +281,15 @@ def _dot_inner(x: ArrayType, y: ArrayType) -> tuple[ArrayType, ...]:
     return (x.with_shape((*x.shape[:2], y.shape[1])),)
 
 
+def _dot_lines(x: ArrayType, *parts: ArrayType) -> tuple[ArrayType, ...]:
+    """``dot`` whose right operand is in parts along k: ``y[b, k, n]`` is their concatenation."""
+    fits = x.ndim == 3 and x.shape[2] == sum(y.shape[1] for y in parts)
+    outer = {(x.dtype, x.shape[0], parts[0].shape[2]), *((y.dtype, *y.shape[::2]) for y in parts)}
+    if not fits or len(outer) > 1:
+        raise _reject("dot_lines", [x, *parts], "needs x[b,m,k] and parts of y[b,k,n]")
+    return (x.with_shape((*x.shape[:2], parts[0].shape[2])),)
+
+
 def _check(x: ArrayType, bad: ArrayType, *, failure: str) -> tuple[ArrayType, ...]:
     """``x``; where ``bad`` holds, the call raises the failure of `jitops.failures`."""
     if bad != ArrayType((), "bool") or failure not in FAILURES:
@@ -361,6 +370,7 @@ OTHERS: tuple[tuple[str, str, Rule], ...] = (
     ("dot_panels", "dot", _dot_panels),
     ("dot_outer", "dot", _dot),
     ("dot_inner", "dot", _dot_inner),
+    ("dot_lines", "dot", _dot_lines),
     ("check", "check", _check),
     ("host", "host", _host),
 )

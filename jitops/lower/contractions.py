@@ -1,10 +1,12 @@
 """Contractions: ``out[b, m, n] = sum_k x[b, m, k] * y[b, k, n]`` with what follows each element.
 
-Three forms, chosen by the shapes and by how the right operand lies in memory:
+Four forms, chosen by the shapes and by how the right operand lies in memory:
 
   panels  the right operand comes as panels of ``width`` columns, ``panels[b, n // width, k, n %
           width]``, padded with zeros: an inner step then reads one contiguous line of it. Packing
           is an ordinary kernel of its own, and pays where many rows read the panels.
+  lines   the right operand consists of parts that overlap in memory, such as the windows of a
+          convolution: register tiles read their lines where they lie
   outer   few rows, and lines along n in memory: the right operand is read once, where it lies
   inner   few rows or columns, and lines along k in memory of both operands
 """
@@ -12,6 +14,7 @@ Three forms, chosen by the shapes and by how the right operand lies in memory:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 from jitops.graph.graph import Atom, Eqn, Literal, Var
@@ -37,6 +40,7 @@ TILES = {512: (8, 2), 256: (6, 2), 128: (6, 4)}
 
 LEAST_ROWS, LEAST_COLUMNS, LEAST_DEPTH = 4, 16, 8
 LEAST_LANES = 4  # of a vector that is worth it
+MOST_PARTS = 16  # of a right operand, each of which gets code of its own
 LEAST_SIZE = 1 << 12  # elements of both operands, where there are fewer rows or columns
 OUTER_SIZES = (0, 1 << 19, 1 << 16, 1 << 16)  # of the right operand, by the number of rows
 
@@ -67,7 +71,7 @@ def contraction(eqn: Eqn, builder: Any, vector_bits: int, layouts: Layouts) -> A
         return None
     if _left_expanded(eqn, builder):
         return None
-    for form in (_outer_form, _inner_form):
+    for form in (_lines_form, _outer_form, _inner_form):
         product = form(eqn, builder, vector_bits, layouts)
         if product is not None:
             return product
@@ -94,6 +98,30 @@ def _is_part(atom: Atom, builder: Any) -> bool:
             return True
         eqn = builder.definition(eqn.inputs[0])
     return False
+
+
+def _lines_form(eqn: Eqn, builder: Any, vector_bits: int, layouts: Layouts) -> Atom | None:
+    x, y = eqn.inputs
+    (batch, rows, _), columns = x.type.shape, y.type.shape[2]
+    whole = builder.definition(y)
+    while whole is not None and whole.op == "reshape":
+        whole = builder.definition(whole.inputs[0])
+    if whole is None or whole.op != "concatenate" or is_open(x.type.size * columns):
+        return None
+    shape, axis = whole.output.type.shape, whole.attrs["axis"]
+    along_depth = shape[-1] == columns and axis < len(shape) - 1 and prod(shape[:axis]) == batch
+    wide = panel_width(x.type.dtype_name, vector_bits, columns) <= columns
+    if not along_depth or not wide or rows < LEAST_ROWS or len(whole.inputs) > MOST_PARTS:
+        return None
+    parts = [
+        builder.emit("reshape", v, shape=(batch, prod(v.type.shape[axis:-1]), columns))
+        for v in whole.inputs
+    ]
+    if not all(_has_lines(part, builder, layouts) for part in parts):
+        return None
+    if not _has_lines(x, builder, layouts):
+        x = builder.emit("cast", x, dtype=x.type.dtype_name)
+    return builder.emit("dot_lines", x, *parts)  # type: ignore[no-any-return]
 
 
 def _outer_form(eqn: Eqn, builder: Any, vector_bits: int, layouts: Layouts) -> Atom | None:
@@ -194,7 +222,8 @@ def _panel_form(eqn: Eqn, builder: Any, vector_bits: int) -> Atom | None:
 
 
 MOVES = ("broadcast", "reshape", "transpose", "slice")
-PLAIN = ("dot", "reduce", "scan", "sort")  # kinds whose results lie in C order
+PLAIN = ("dot", "reduce", "scan", "sort")  # kinds whose results lie in C order, and others
+FILLED = ("pad", "concatenate")
 
 
 def _has_lines(atom: Atom, builder: Any, layouts: Layouts) -> bool:
@@ -212,7 +241,7 @@ def _has_lines(atom: Atom, builder: Any, layouts: Layouts) -> bool:
         if atom not in layouts:
             return False
         strides = layouts[atom]
-    elif PRIMITIVES[eqn.op].kind in PLAIN:
+    elif PRIMITIVES[eqn.op].kind in PLAIN or eqn.op in FILLED:
         strides = None
     else:
         return False
@@ -230,7 +259,7 @@ class DotKernel(Kernel):
     def __init__(self, frame: Frame, eqn: Eqn, stores: Sequence[Store], vector_bits: int) -> None:
         self.vector_bits = vector_bits
         self.frame = frame
-        self.left, self.right = eqn.inputs
+        self.left, self.right, *_ = eqn.inputs
         self.product = eqn.output
         self.stores = stores
         self.domain = (*eqn.output.type.shape, self.left.type.shape[2])
@@ -270,6 +299,15 @@ class PanelKernel(DotKernel):
         self.width = self.right.type.shape[3]
 
 
+class LinesKernel(DotKernel):
+    """With lines along n, in parts of the right operand."""
+
+    def __init__(self, frame: Frame, eqn: Eqn, stores: Sequence[Store], vector_bits: int) -> None:
+        super().__init__(frame, eqn, stores, vector_bits)
+        self.parts = eqn.inputs[1:]
+        self.width = panel_width(self.dtype, vector_bits, self.domain[2])
+
+
 class OuterKernel(DotKernel):
     """With lines of the right operand, ``y[b, k, n]``, along n."""
 
@@ -280,6 +318,7 @@ class InnerKernel(DotKernel):
 
 DOT_KERNELS: dict[str, type[DotKernel]] = {
     "dot_panels": PanelKernel,
+    "dot_lines": LinesKernel,
     "dot_outer": OuterKernel,
     "dot_inner": InnerKernel,
 }

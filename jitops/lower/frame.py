@@ -238,15 +238,34 @@ class Frame:
 
     def vector(self, atom: Atom, index: Index, lane: LoopVariable, scope: Scope) -> Any:
         """Real elements of an array that lies in memory: those at ``index``, for all ``lane``."""
-        while isinstance(atom, Var) and atom not in self.slots:
-            ((atom, index),) = sources(self.definitions[atom], index, scope)
-        assert isinstance(atom, Var)
-        slot, index = self._whole(self.slots[atom], index)
-        buffer, offset = self.buffer(slot), self.offset(slot, index)
+        known = {lane, *(term for component in index for term in component.terms)}
+        slot, offset = self._place(atom, index)
+        if not known.issuperset(offset.terms):
+            return self._gathered(atom, index, lane, scope)
         first = Affine({a: c for a, c in offset.terms.items() if a is not lane}, offset.const)
         lanes, step = lane.high + 1, offset.terms.get(lane, 0)
         at = first.expr() if lanes == 1 else tirx.Ramp(first.expr(), int64(step), lanes)
-        return scope.let(tirx.BufferLoad(buffer, [at]))
+        return scope.let(tirx.BufferLoad(self.buffer(slot), [at]))
+
+    def _place(self, atom: Atom, index: Index) -> tuple[Slot, Affine]:
+        """Where an element lies; quotients that do not cancel are in no code."""
+        scratch = Body()
+        while isinstance(atom, Var) and atom not in self.slots:
+            ((atom, index),) = sources(self.definitions[atom], index, scratch)
+        assert isinstance(atom, Var)
+        slot, index = self._whole(self.slots[atom], index)
+        return slot, self.offset(slot, index)
+
+    def _gathered(self, atom: Atom, index: Index, lane: LoopVariable, scope: Scope) -> Any:
+        """As `vector`, element by element: a new value may lie in a strided argument."""
+        lanes = lane.high + 1
+        buffer = sc.buffer(lanes, atom.type.dtype_name, "line", scope="local")
+        scope.emit(st.AllocBuffer(buffer))
+        body = Scope(scope)
+        body.emit(st.BufferStore(buffer, self.value(atom, index, body), [lane.expr]))
+        loop = st.For(lane.expr, int64(0), int64(lanes), st.ForKind.SERIAL, body.block())
+        scope.emit(loop)
+        return scope.let(tirx.BufferLoad(buffer, [tirx.Ramp(int64(0), int64(1), lanes)]))
 
     def load(self, slot: Slot, index: Index, scope: Scope) -> Value:
         """One element from memory, in its register dtype."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,16 @@ def _convolved(
     _check(x, weight, groups)
     strides, dilations = several(stride, rank), several(dilation, rank)
     sizes = [(k - 1) * d + 1 for k, d in zip(kernel, dilations)]
-    x = padded(x, pairs(padding, sizes, strides, x.shape[2:]), 0)
-    counts = tuple((n - k) // s + 1 for n, k, s in zip(x.shape[2:], sizes, strides))
+    widths = pairs(padding, sizes, strides, x.shape[2:])
+    flat = set(strides) == {1} and prod(kernel) > 1 and not groups == x.shape[1] == weight.shape[0]
+    if flat:  # windows of whole lines reach a little beyond the last one
+        (low, high), *others = widths
+        widths = [(low, high + 1), *others]
+    x = padded(x, widths, 0)
+    extents = (x.shape[2] - flat, *x.shape[3:])
+    counts = tuple((n - k) // s + 1 for n, k, s in zip(extents, sizes, strides))
     if any(n < 1 for n in counts):
-        raise ValueError(f"a kernel of {kernel} does not fit into {x.shape[2:]}")
+        raise ValueError(f"a kernel of {kernel} does not fit into {extents}")
 
     def window(place: tuple[int, ...]) -> Any:
         """What the kernel's element at this place meets, for all results."""
@@ -70,6 +77,8 @@ def _convolved(
     places = list(product(*map(range, kernel)))
     if groups == x.shape[1] == weight.shape[0]:
         out = _depthwise(weight, [window(p) for p in places], places)
+    elif flat:
+        out = _by_lines(x, weight, places, counts, dilations, groups)
     else:
         out = _by_product(weight, [window(p) for p in places], groups)
     return out if bias is None else out + bias.reshape((-1,) + (1,) * rank)
@@ -93,6 +102,26 @@ def _depthwise(weight: Any, windows: list[Any], places: Any) -> Any:
         term = window * weight[index].reshape(shape)
         total = term if total is None else total + term
     return total
+
+
+def _by_lines(
+    x: Any, weight: Any, places: Any, counts: Sequence[int], dilations: Sequence[int], groups: int
+) -> Any:
+    """As `_by_product` for steps of one: each window is one piece of the flattened lines.
+
+    The windows then overlap in memory, and no copy of them is needed. Between the lines there are
+    results that nobody wants.
+    """
+    lines = x.shape[3:]
+    flat = x.reshape((*x.shape[:2], -1))
+    length = counts[0] * prod(lines)
+    starts = [
+        sum(p * d * prod(lines[n:]) for n, (p, d) in enumerate(zip(place, dilations)))
+        for place in places
+    ]
+    out = _by_product(weight, [flat[..., start : start + length] for start in starts], groups)
+    index: tuple[Any, ...] = (..., *(slice(n) for n in counts))
+    return out.reshape((*out.shape[:2], counts[0], *lines))[index]
 
 
 def _by_product(weight: Any, windows: list[Any], groups: int) -> Any:

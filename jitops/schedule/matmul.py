@@ -15,7 +15,7 @@ from tvm import tirx
 from tvm.tirx import stmt as st
 
 from jitops.lower import scalar as sc
-from jitops.lower.contractions import TILES, PanelKernel
+from jitops.lower.contractions import TILES, DotKernel, LinesKernel, PanelKernel
 from jitops.lower.frame import Scope
 from jitops.lower.index import (
     Affine,
@@ -34,15 +34,15 @@ BLOCK_ROWS = 64  # rows of one task: each loads a panel's lines once into L1 or 
 
 
 def matmul(kernel: Kernel) -> Scope | None:
-    """Applies to every contraction in panel form."""
-    if not isinstance(kernel, PanelKernel):
+    """Applies to contractions of panels, and of lines where they lie."""
+    if not isinstance(kernel, (PanelKernel, LinesKernel)):
         return None
     scope = Scope()
     batch, rows, columns, depth = kernel.domain
     tile_rows = TILES[kernel.vector_bits][0]
     panels = -(-columns // kernel.width)
     lanes = min(kernel.lanes, kernel.width)
-    tile = _Tile(kernel, lanes, kernel.width // lanes)
+    tile = TILE_OF[type(kernel)](kernel, kernel.width, lanes, kernel.width // lanes)
     if is_open(rows):
         return _open_rows(kernel, tile, tile_rows, scope)
     block = min(rows, BLOCK_ROWS // tile_rows * tile_rows)
@@ -65,7 +65,7 @@ def matmul(kernel: Kernel) -> Scope | None:
     return scope
 
 
-def _open_rows(kernel: PanelKernel, tile: _Tile, tile_rows: int, scope: Scope) -> Scope:
+def _open_rows(kernel: Any, tile: _Tile, tile_rows: int, scope: Scope) -> Scope:
     """As above for rows without a fixed number: what fills no tile goes through smaller ones."""
     _, rows, columns, depth = kernel.domain
     block = BLOCK_ROWS // tile_rows * tile_rows
@@ -115,11 +115,15 @@ def _rest(
                 scope.emit(stmt)
 
 
+Read = Callable[[Affine, int, Scope], Any]
+
+
 class _Tile:
     """The code of one register tile."""
 
-    def __init__(self, kernel: PanelKernel, lanes: int, vectors: int) -> None:
+    def __init__(self, kernel: DotKernel, width: int, lanes: int, vectors: int) -> None:
         self.kernel = kernel
+        self.width = width
         self.lanes = lanes
         self.vectors = vectors
         self.vector = f"{kernel.dtype}x{lanes}"
@@ -131,8 +135,23 @@ class _Tile:
         scope.emit(st.AllocBuffer(buffer))
         zero = tirx.Broadcast(sc.const(0.0, self.kernel.dtype), self.lanes)
         self._each(rows, lambda at, i, v: scope.emit(st.BufferStore(buffer, zero, [at])))
-        self._accumulate(buffer, b, panel, row, rows, scope)
-        self._finish(buffer, b, panel, row, rows, scope)
+        column = self._first_column(panel, scope)
+        depth = 0
+        for extent, read in self._right(b, panel, column):
+            k = loop_variable("k", extent)
+            body = Scope(scope)
+            right = [read(Affine.of(k), v, body) for v in range(self.vectors)]
+            self._step(buffer, right, (b, row, Affine.of(k) + depth), rows, body)
+            scope.emit(for_loop(k.expr, int64(extent), body))
+            depth += extent
+        self._finish(buffer, b, column, row, rows, scope)
+
+    def _first_column(self, panel: Affine, scope: Scope) -> Affine:
+        return panel * self.width
+
+    def _right(self, b: Affine, panel: Affine, column: Affine) -> list[tuple[int, Read]]:
+        """The parts of the right operand along k: how long, and how to read a vector of a line."""
+        raise NotImplementedError
 
     def _at(self, i: int, v: int) -> Any:
         return tirx.Ramp(int64((i * self.vectors + v) * self.lanes), int64(1), self.lanes)
@@ -142,48 +161,73 @@ class _Tile:
             for v in range(self.vectors):
                 code(self._at(i, v), i, v)
 
-    def _accumulate(
-        self, buffer: Any, b: Affine, panel: Affine, row: Affine, rows: int, scope: Scope
-    ) -> None:
-        kernel = self.kernel
-        frame = kernel.frame
-        slot = kernel.panels_slot
-        k = loop_variable("k", kernel.domain[3])
-        body = Scope(scope)
-        line = flatten((b, panel, Affine.of(k), Affine({})), slot.strides).expr()
-        source = frame.buffer(slot)
-        right = [
-            body.let(
-                tirx.BufferLoad(
-                    source, [tirx.Ramp(line + int64(v * self.lanes), int64(1), self.lanes)]
-                )
-            )
-            for v in range(self.vectors)
-        ]
+    def _step(self, buffer: Any, right: list[Any], left: Index, rows: int, scope: Scope) -> None:
+        """Take in one element of each row, from ``left`` on, and one line."""
+        b, row, k = left
         for i in range(rows):
-            left = frame.value(kernel.left, (b, row + i, Affine.of(k)), body)
-            spread = body.let(tirx.Broadcast(left, self.lanes))
+            value = self.kernel.frame.value(self.kernel.left, (b, row + i, k), scope)
+            spread = scope.let(tirx.Broadcast(value, self.lanes))
             for v in range(self.vectors):
                 total = tirx.BufferLoad(buffer, [self._at(i, v)])
                 fused = sc.intrinsic("llvm.fma", spread, right[v], total, dtype=self.vector)
-                body.emit(st.BufferStore(buffer, fused, [self._at(i, v)]))
-        scope.emit(for_loop(k.expr, int64(kernel.domain[3]), body))
+                scope.emit(st.BufferStore(buffer, fused, [self._at(i, v)]))
 
     def _finish(
-        self, buffer: Any, b: Affine, panel: Affine, row: Affine, rows: int, scope: Scope
+        self, buffer: Any, b: Affine, first: Affine, row: Affine, rows: int, scope: Scope
     ) -> None:
-        kernel = self.kernel
-        width, columns = kernel.width, kernel.domain[2]
+        kernel, width = self.kernel, self.width
+        columns = kernel.domain[2]
         line = loop_variable("r", rows)
         column = loop_variable("c", width)
         outer = Scope(scope)
         body = Scope(outer)
         at = (Affine.of(line) * width + Affine.of(column)).expr()
         product = body.let(tirx.BufferLoad(buffer, [at]))
-        index = (b, row + Affine.of(line), panel * width + Affine.of(column))
+        index = (b, row + Affine.of(line), first + Affine.of(column))
         kernel.element(index, product, body)
         left: Any = int64(width)
-        if columns % width:
-            left = outer.let(tirx.Min(left, int64(columns) - (panel * width).expr()))
+        if first.range()[1] + width > columns:
+            left = outer.let(tirx.Min(left, int64(columns) - first.expr()))
         outer.emit(for_loop(column.expr, left, body))
         scope.emit(for_loop(line.expr, int64(rows), outer))
+
+
+class _PanelTile(_Tile):
+    """Of a packed panel."""
+
+    kernel: PanelKernel
+
+    def _right(self, b: Affine, panel: Affine, column: Affine) -> list[tuple[int, Read]]:
+        slot = self.kernel.panels_slot
+        source = self.kernel.frame.buffer(slot)
+
+        def read(k: Affine, v: int, scope: Scope) -> Any:
+            place = flatten((b, panel, k, Affine({}, v * self.lanes)), slot.strides).expr()
+            return scope.let(tirx.BufferLoad(source, [tirx.Ramp(place, int64(1), self.lanes)]))
+
+        return [(self.kernel.domain[3], read)]
+
+
+class _LinesTile(_Tile):
+    """Of lines where they lie; the last tile of a row begins early enough to be whole."""
+
+    kernel: LinesKernel
+
+    def _first_column(self, panel: Affine, scope: Scope) -> Affine:
+        last = self.kernel.domain[2] - self.width
+        if last % self.width == 0:
+            return panel * self.width
+        first = tirx.Min((panel * self.width).expr(), int64(last))
+        return opaque(scope.let(first, "at"), 0, last)
+
+    def _right(self, b: Affine, panel: Affine, column: Affine) -> list[tuple[int, Read]]:
+        def reader(part: Any) -> Read:
+            def read(k: Affine, v: int, scope: Scope) -> Any:
+                return self.kernel.line(part, (b, k, column + v * self.lanes), self.lanes, scope)
+
+            return read
+
+        return [(part.type.shape[1], reader(part)) for part in self.kernel.parts]
+
+
+TILE_OF: dict[type, type[_Tile]] = {PanelKernel: _PanelTile, LinesKernel: _LinesTile}

@@ -95,6 +95,34 @@ def test_operands_of_any_layout():
                 np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("bits", [128, 512])
+def test_right_operands_in_parts_that_overlap(bits):
+    for dtype, rows, length, columns in (("float32", 19, 1000, 70), ("float64", 8, 300, 64)):
+        builder = Builder()
+        whole = within(RNG.standard_normal((2, 3, length)).astype(dtype))
+        x = RNG.standard_normal((2, rows, 15)).astype(dtype)
+        left, base = builder.param(x.shape, dtype), builder.param(whole.shape, dtype)
+        starts = [0, 7, length - columns, 1, 13]
+        parts = [
+            builder.emit("slice", base, start=(0, 0, n), step=(1, 1, 1), size=(2, 3, columns))
+            for n in starts
+        ]
+        y = builder.emit("concatenate", *parts, axis=1)
+        compiled = Compiled(builder.graph(*product(builder, left, y)), vector_bits=bits)
+        assert "LinesKernel" in compiled.forms
+        bias = RNG.standard_normal(columns).astype(dtype)
+        wanted = np.concatenate([whole[..., n : n + columns] for n in starts], axis=1)
+        assert_close(compiled(x, whole, bias), x, wanted, bias)
+
+
+def test_merged_axes_are_lines_too():
+    program = jitop(strict=True)
+    op = program(lambda x, y: (x @ y.reshape(40, 60), x @ y.reshape(60, 40).T[:, :16]))
+    x, y = (RNG.standard_normal(s).astype("f4") for s in ((5, 40), (40, 3, 20)))
+    for found, wanted in zip(op(x, y), op.eager(x, y)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_infinities_and_nan_reach_their_own_sums_only():
     sizes = [(5, 133, 40), (40, 133, 5), (2, 600, 900)]
     op = jitop(lambda x, y, w: (x @ y, x @ w.T, w @ x.T))
