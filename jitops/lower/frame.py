@@ -182,10 +182,10 @@ class Frame:
             return self._iota(eqn, at, scope) if eqn.op == "iota" else values[-1]
         dtype = eqn.inputs[-1].type.dtype_name
         result = eqn.output.type.dtype_name
+        if eqn.op in ("add", "sub") and (dtype in ("float32", "float64") or is_complex(dtype)):
+            values = [self._settled(a, v, scope) for a, v in zip(eqn.inputs, values)]
         if is_complex(dtype) or is_complex(result):
             return lower_complex(scope, eqn.op, dtype, result, values, eqn.attrs)
-        if eqn.op in ("add", "sub") and dtype in ("float32", "float64"):
-            values = [self._settled(a, v, scope) for a, v in zip(eqn.inputs, values)]
         return lower_map(scope, eqn.op, dtype, result, values, eqn.attrs)
 
     def _settled(self, atom: Atom, value: Value, scope: Scope) -> Value:
@@ -196,9 +196,11 @@ class Frame:
             if not isinstance(var, Var) or var in self.slots or var not in self.definitions:
                 continue
             eqn = self.definitions[var]
-            if is_product(eqn.op, eqn.output.type.dtype_name):
-                return scope.once(("settled", value), lambda: scope.let(sc.settled(scope, value)))
-            if eqn.op in ("neg", "select") or PRIMITIVES[eqn.op].kind == "index":
+            pair = is_complex(eqn.output.type.dtype_name)
+            if not pair and is_product(eqn.op, eqn.output.type.dtype_name):
+                return _rounded(value, scope)
+            through = ("neg", "select", "complex", "cast") if pair else ("neg", "select")
+            if eqn.op in through or PRIMITIVES[eqn.op].kind == "index":
                 pending.extend(eqn.inputs)
         return value
 
@@ -313,3 +315,10 @@ def to_memory(scope: Body, value: Any, dtype: str) -> Any:
     if dtype == "bool":
         return tirx.Cast("uint8", value)
     return bfloat16_bits(scope, value) if dtype == "bfloat16" else sc.cast(value, dtype)
+
+
+def _rounded(value: Value, scope: Scope) -> Value:
+    """A product, or a complex number with products for parts, that no addition is fused with."""
+    if isinstance(value, Pair):
+        return Pair(*(_rounded(part, scope) for part in value))
+    return scope.once(("settled", value), lambda: scope.let(sc.settled(scope, value)))

@@ -195,6 +195,14 @@ def multi_dot(t: Any, arrays: Any, *, out: Any = None) -> Any:
 
 def matrix_power(t: Any, a: Any, n: int) -> Any:
     x = t.array(a)
+    if x.ndim < 2:
+        raise np.linalg.LinAlgError(
+            f"{x.ndim}-dimensional array given. Array must be at least two-dimensional"
+        )
+    if x.shape[-1] != x.shape[-2]:
+        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
+    if not hasattr(n, "__index__"):
+        raise TypeError("exponent must be an integer")
     n = n.__index__()
     if n < 0:
         x, n = np.linalg.inv(x), -n

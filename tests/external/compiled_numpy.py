@@ -45,7 +45,7 @@ REFUSED = {
         "nonzero flatnonzero argwhere unique unique_all unique_counts unique_inverse unique_values"
         " union1d intersect1d setdiff1d setxor1d trim_zeros polydiv roots extract"
     ),
-    "runs in NumPy as a host step": "polyfit",
+    "runs in NumPy as a host step": "polyfit eig eigvals",
     "dates": "busday_count busday_offset is_busday datetime_as_string datetime_data isnat",
     "made for Python objects": "asmatrix bmat nested_iters matrix",
 }
@@ -90,6 +90,11 @@ def _fractional(args: Any, named: dict[str, Any]) -> bool:
     return any(isinstance(x, numpy.floating) for x in (*args[:1], named.get("M")))
 
 
+def _overdetermined(args: Any, named: dict[str, Any]) -> bool:
+    rows, columns = numpy.shape(args[0] if args else named["a"])
+    return rows > columns > 0
+
+
 # Calls of these functions with such arguments have a result whose shape depends on values.
 SHAPED: dict[str, Callable[[Any, Any], bool]] = {
     "where": lambda args, named: len(args) == 1,
@@ -98,6 +103,7 @@ SHAPED: dict[str, Callable[[Any, Any], bool]] = {
     "insert": _delete,
     "compress": lambda args, named: isinstance(args[0], numpy.ndarray),
     "polyfit": lambda args, named: bool(named.get("full") or named.get("cov")),
+    "lstsq": _overdetermined,
     "histogram": _estimated,
     "histogram_bin_edges": _estimated,
     **dict.fromkeys(("hanning", "hamming", "blackman", "bartlett", "kaiser"), _fractional),

@@ -90,10 +90,6 @@ CONTRACTS: dict[str, tuple[str, ...]] = {
         "test_umath.TestSpecialFloats::test_sincos_overlaps*",
         "test_pocketfft.TestFFT1D::test_fft_inplace_out*",
     ),
-    "the last bit of a Fourier transform may depend on the dtype of what is transformed": (
-        "test_pocketfft::test_fft_with_integer_or_bool_input*data1-fft*",
-        "test_pocketfft::test_fft_with_integer_or_bool_input*data1-rfft*",
-    ),
     "transforms above 262,144 values in several lines are host steps": (
         "test_pocketfft.TestFFTThreadSafe::test_irfft",
     ),

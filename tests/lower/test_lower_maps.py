@@ -206,6 +206,24 @@ def test_products_are_rounded_before_they_are_added():
         assert np.array_equal(found, wanted)
 
 
+def test_products_are_rounded_before_complex_numbers_are_made_of_them():
+    b = Builder()
+    x, y = (b.param((1003,), "float64") for _ in range(2))
+    z = b.param((1003,), "complex128")
+    product, square = b.emit("mul", x, y), b.emit("square", x)
+    pair = b.emit("complex", product, square)
+    results = [
+        b.emit("add", pair, z),
+        b.emit("sub", b.emit("complex", y, b.emit("neg", square)), pair),
+        b.emit("add", b.emit("cast", product, dtype="complex128"), z),
+    ]
+    graph = b.graph(*results)
+    inputs = list(np.random.default_rng(0).standard_normal((3, 1003)))
+    inputs[2] = inputs[2] + 1j * inputs[0]
+    for found, wanted in zip(Compiled(graph)(*inputs), evaluate(graph, inputs)):
+        assert np.array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64"])
 def test_known_ranges_may_wrap_around(dtype):
     """TVM's analyser follows ranges, and trips where one leaves the dtype."""

@@ -177,6 +177,14 @@ def test_an_output_of_another_shape_is_refused() -> None:
             jitop(lambda x, out: np.fft.fft(x, out=out))(x, out)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64"])
+def test_integers_are_transformed_as_the_floats_that_they_are(dtype: str) -> None:
+    for x in (np.arange(10, dtype=dtype), np.arange(77, dtype=dtype) % 13):
+        for fn in (np.fft.fft, np.fft.rfft):
+            op = jitop(lambda x, fn=fn: fn(x))
+            np.testing.assert_array_equal(op(x), op(x.astype(float)))
+
+
 def test_a_list_of_arrays_is_transformed() -> None:
     x, y = values("float64", 6), values("float64", 6)
     for fn in (

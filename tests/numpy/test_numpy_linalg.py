@@ -324,7 +324,19 @@ def test_a_list_of_arrays_is_a_matrix() -> None:
         near(found, fn(*args))
 
 
-def test_the_outer_product_is_one_of_vectors() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: la.outer(x, x[0]),
+        lambda x: la.matrix_power(x, 2),
+        lambda x: la.matrix_power(x[0], 2),
+        lambda x: la.matrix_power(x[:, :2], 1.5),
+    ],
+)
+def test_what_numpy_refuses_is_refused_in_its_words(call: Callable[..., Any]) -> None:
     x = np.ones((2, 3))
-    with pytest.raises(ValueError, match="must be one-dimensional"):
-        jitop(la.outer)(x, x[0])
+    with pytest.raises((ValueError, TypeError)) as wanted:
+        call(x)
+    with pytest.raises(type(wanted.value)) as found:
+        jitop(lambda x: call(x))(x)
+    assert str(found.value) == str(wanted.value)
