@@ -61,7 +61,10 @@ ROOMS = {
     """,
     "linalg": """
         dot vdot inner outer linalg.outer tensordot linalg.tensordot linalg.matmul linalg.vecdot
-        linalg.multi_dot linalg.matrix_power linalg.trace trace einsum
+        linalg.trace trace einsum
+    """,
+    "chains": """
+        linalg.multi_dot linalg.matrix_power
     """,
     "numpys": """
         sinc angle diff ediff1d trapezoid trapz unwrap vander polyval polyadd

@@ -286,11 +286,6 @@ def _cond(x: Any, p: Any = None) -> list[Shape | None]:
 def _matrix_rank(
     A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None
 ) -> list[Shape | None]:
-    if A.ndim < 2:
-        raise unsupported(
-            "np.linalg.matrix_rank of a vector is a Python int that depends on values",
-            "Use np.any(x != 0).",
-        )
     return [_stack(A)[0]]
 
 

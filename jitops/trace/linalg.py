@@ -185,40 +185,6 @@ def vecmat(t: Any, x1: Any, x2: Any, /, out: Any = None, **_: Any) -> Any:
     return finish(t, atom, out, exact=False)
 
 
-def multi_dot(t: Any, arrays: Any, *, out: Any = None) -> Any:
-    first, *rest = arrays
-    value = t.array(first)
-    for a in rest:
-        value = dot(t, value, a)
-    return finish(t, value.read(), out)
-
-
-def matrix_power(t: Any, a: Any, n: int) -> Any:
-    x = t.array(a)
-    if x.ndim < 2:
-        raise np.linalg.LinAlgError(
-            f"{x.ndim}-dimensional array given. Array must be at least two-dimensional"
-        )
-    if x.shape[-1] != x.shape[-2]:
-        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
-    if not hasattr(n, "__index__"):
-        raise TypeError("exponent must be an integer")
-    n = n.__index__()
-    if n < 0:
-        x, n = np.linalg.inv(x), -n
-    if n == 0:
-        return np.broadcast_to(np.eye(x.shape[-1], dtype=x.dtype), x.shape).copy()
-    if n == 3:  # in NumPy's order, which decides where infinities meet
-        return matmul(t, matmul(t, x, x), x)
-    out = None
-    while n:
-        if n & 1:
-            out = x if out is None else matmul(t, out, x)
-        n >>= 1
-        x = matmul(t, x, x) if n else x
-    return out
-
-
 # --- einsum -------------------------------------------------------------------------------------
 
 
@@ -446,8 +412,6 @@ TABLE: dict[str, Rule] = {
     "linalg.tensordot": lambda t, x1, x2, /, *, axes=2: tensordot(t, x1, x2, axes),
     "linalg.matmul": matmul,
     "linalg.vecdot": vecdot,
-    "linalg.multi_dot": multi_dot,
-    "linalg.matrix_power": matrix_power,
     "linalg.trace": lambda t, x, /, *, offset=0, dtype=None: trace(t, x, offset, -2, -1, dtype),
     "trace": trace,
     "einsum": einsum,

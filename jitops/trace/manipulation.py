@@ -86,6 +86,14 @@ def swapaxes(t: Any, a: Any, axis1: int, axis2: int) -> Any:
     return x.transposed(perm)
 
 
+def matrix_transpose(t: Any, x: Any, /) -> Any:
+    """The last two axes swapped."""
+    a = t.array(x)
+    if a.ndim < 2:
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {a.ndim}")
+    return a.mT
+
+
 def moveaxis(t: Any, a: Any, source: Any, destination: Any) -> Any:
     x = t.array(a)
     sources = _distinct(x, source, "source")
@@ -372,8 +380,8 @@ VIEWS: dict[str, Callable[..., Any]] = {
     "ravel": ravel,
     "transpose": transpose,
     "permute_dims": transpose,
-    "matrix_transpose": lambda t, x: t.array(x).mT,
-    "linalg.matrix_transpose": lambda t, x: t.array(x).mT,
+    "matrix_transpose": matrix_transpose,
+    "linalg.matrix_transpose": matrix_transpose,
     "swapaxes": swapaxes,
     "moveaxis": moveaxis,
     "rollaxis": rollaxis,

@@ -29,6 +29,14 @@ def pinv(t: Any, a: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def matrix_rank(t: Any, A: Any, *args: Any, **kwargs: Any) -> Any:
+    """Of a vector or a scalar, Python's 1 unless all of it is 0."""
+    x = t.array(A)
+    if x.ndim < 2:
+        if kwargs.get("tol") is not None and kwargs.get("rtol") is not None:
+            raise ValueError("`tol` and `rtol` can't be both set.")
+        found = t.array(np.any(x != 0).astype("int64")[()])
+        found.number = True
+        return found
     return None if _decomposed(t, A) is None else RANK(t, A, *args, **kwargs)
 
 
@@ -44,8 +52,10 @@ def cond(t: Any, x: Any, p: Any = None) -> Any:
     """
     found = _decomposed(t, x)
     a = t.array(x)
-    if found is None or type(p) is Weak or 0 in a.shape[-2:]:
+    if found is None or type(p) is Weak:
         return None
+    if 0 in a.shape[-2:]:
+        raise np.linalg.LinAlgError("cond is not defined on empty arrays")
     if p is None or p in (2, -2):
         values = np.linalg.svd(a, compute_uv=False)
         first, last = values[..., 0], values[..., -1]

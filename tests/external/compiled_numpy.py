@@ -37,7 +37,10 @@ NOT_COMPUTING = (
 )
 OTHERS = frozenset(NOT_COMPUTING.split())
 # Arguments whose values decide the shape of the result: static, and so given as lists.
-STATIC = {"repeat": (1, "repeats")}
+STATIC = {
+    "repeat": (1, "repeats"),
+    **dict.fromkeys(("hanning", "hamming", "blackman", "bartlett", "kaiser"), (0, "M")),
+}
 
 # What an op refuses by contract, and whose calls are therefore NumPy's own.
 REFUSED = {
@@ -86,10 +89,6 @@ def _estimated(args: Any, named: dict[str, Any]) -> bool:
     return any(isinstance(x, str) for x in (*args[1:2], named.get("bins")))
 
 
-def _fractional(args: Any, named: dict[str, Any]) -> bool:
-    return any(isinstance(x, numpy.floating) for x in (*args[:1], named.get("M")))
-
-
 def _overdetermined(args: Any, named: dict[str, Any]) -> bool:
     rows, columns = numpy.shape(args[0] if args else named["a"])
     return rows > columns > 0
@@ -106,7 +105,6 @@ SHAPED: dict[str, Callable[[Any, Any], bool]] = {
     "lstsq": _overdetermined,
     "histogram": _estimated,
     "histogram_bin_edges": _estimated,
-    **dict.fromkeys(("hanning", "hamming", "blackman", "bartlett", "kaiser"), _fractional),
 }
 
 ABSTRACT = (
@@ -303,10 +301,13 @@ def static(function: Any, args: Any, kwargs: Any) -> Any:
     """The arguments, with what decides shapes as lists, which are constants of the op (0 for an
     empty one, whose dtype a list would lose)."""
     place, name = STATIC.get(getattr(function, "__name__", ""), (len(args), ""))
-    listed = [(x.tolist() or 0) if n == place and numeric(x) else x for n, x in enumerate(args)]
-    if numeric(kwargs.get(name)):
-        kwargs = {**kwargs, name: kwargs[name].tolist() or 0}
-    return tuple(listed), kwargs
+    listed = [listing(x) if n == place else x for n, x in enumerate(args)]
+    return tuple(listed), {key: listing(x) if key == name else x for key, x in kwargs.items()}
+
+
+def listing(x: Any) -> Any:
+    """An array that may be an op's argument as a list."""
+    return (x.tolist() or 0) if numeric(x) and not foreign(x) else x
 
 
 def plainly(x: Any) -> Any:

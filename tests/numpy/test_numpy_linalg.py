@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -283,6 +284,13 @@ def test_the_body_of_control_flow_may_solve() -> None:
         op(np.ones((3, 3)))
 
 
+def test_the_rank_of_a_vector_is_a_python_int() -> None:
+    op = jitop(la.matrix_rank)
+    for x in (np.zeros(3), np.array([0.0, np.nan]), np.arange(2), np.float64(2), np.zeros(0)):
+        found, wanted = op(x), la.matrix_rank(x)
+        assert (type(found), found) == (type(wanted), wanted)
+
+
 SHAPES = ((2, 0, 0), (0, 3), (3, 0), (2, 3, 0), (0, 2, 2), (0, 2, 3))
 EMPTY: list[tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = [
     *((fn, SHAPES[:1]) for fn in (la.inv, la.det, la.slogdet, la.cholesky, la.eigh, la.eigvalsh)),
@@ -324,6 +332,20 @@ def test_a_list_of_arrays_is_a_matrix() -> None:
         near(found, fn(*args))
 
 
+@pytest.mark.parametrize("shapes", [(3, 30, 2, 40), (30, 3, 40, 2, 9), (1, 8, 8, 1), (0, 3, 2)])
+def test_chains_of_products_take_the_cheapest_order(shapes: tuple[int, ...]) -> None:
+    def chain(items: Any) -> Any:
+        ends = [items[0][0], *items[1:-1], items[-1][:, 0]] if shapes[0] else items
+        return la.multi_dot(items), la.multi_dot(ends), la.multi_dot([*items[:-1], ends[-1]])
+
+    items = [matrices("float64", *pair) for pair in itertools.pairwise(shapes)]
+    found, wanted = jitop(chain)(items), chain(items)
+    alike(found, wanted)
+    near(found, wanted, 4096)
+    huge = [np.full((1, 2), 1e200), np.full((2, 3), 1e200), np.full((3, 1), 1e-200)]
+    assert jitop(la.multi_dot)(huge) == la.multi_dot(huge)  # infinite in the other order
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -331,6 +353,10 @@ def test_a_list_of_arrays_is_a_matrix() -> None:
         lambda x: la.matrix_power(x, 2),
         lambda x: la.matrix_power(x[0], 2),
         lambda x: la.matrix_power(x[:, :2], 1.5),
+        lambda x: la.multi_dot([x]),
+        lambda x: la.multi_dot([x, x[0], x]),
+        lambda x: la.matrix_transpose(x[0]),
+        lambda x: la.cond(x[:0]),
     ],
 )
 def test_what_numpy_refuses_is_refused_in_its_words(call: Callable[..., Any]) -> None:
