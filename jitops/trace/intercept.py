@@ -241,39 +241,12 @@ LAZY = ["random", "fft"]
 
 # The functions of `jitops.trace.creation`, by name: it is imported when the first one is called.
 CREATORS = [
-    "broadcast",
-    "zeros",
-    "ones",
-    "empty",
-    "full",
-    "zeros_like",
-    "ones_like",
-    "empty_like",
-    "full_like",
-    "arange",
-    "eye",
-    "identity",
-    "tri",
-    "indices",
-    "linspace",
-    "logspace",
-    "geomspace",
-    "array",
-    "asarray",
-    "asanyarray",
-    "ascontiguousarray",
-    "asfortranarray",
-    "asarray_chkfinite",
-    "require",
-    "vectorize",
-    "ndenumerate",
-    "fromiter",
-    "hanning",
-    "hamming",
-    "blackman",
-    "bartlett",
-    "kaiser",
-]
+    "broadcast", "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like",
+    "full_like", "arange", "eye", "identity", "tri", "indices", "linspace", "logspace",
+    "geomspace", "array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray",
+    "asarray_chkfinite", "require", "vectorize", "ndenumerate", "fromiter", "hanning", "hamming",
+    "blackman", "bartlett", "kaiser",
+]  # fmt: skip
 
 
 class Interception:
