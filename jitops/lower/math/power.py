@@ -36,23 +36,23 @@ POW_LOG = (
     0.28571428571445123,
     0.3999999999999998,
 )
-# (log2(1 + r) - r log2(e) + r^2 log2(e) / 2) / r^3 on |r| <= 0.1035; the error of log2 is below
-# 2^-38 of r.
+# (log2(1 + r) - r log2(e) + r^2 log2(e) / 2) / r^3 on |r| <= 0.0911; the error of log2 is below
+# 2^-35 of r.
 POW_LOG2_32 = (
-    0.14219839870929718,
-    -0.1843385249376297,
-    0.2064867466688156,
-    -0.2404155731201172,
-    0.2885367274284363,
-    -0.36067384481430054,
+    -0.20347610116004944,
+    0.20760048925876617,
+    -0.24023672938346863,
+    0.28853487968444824,
+    -0.3606742322444916,
     0.48089835047721863,
 )
 # From which mantissa on, a factor, and its -log2 as 14 bits and the rest; they make |r| least.
 LOWEST_32 = 0.9412
 SEGMENTS_32 = (
-    (1.1034483, 13 / 16, float.fromhex("0x1.32cp-2"), float.fromhex("-0x1.1c8f12p-22")),
-    (1.3333334, 11 / 16, float.fromhex("0x1.14cp-1"), float.fromhex("0x1.583f9ap-15")),
-    (1.6, 9 / 16, float.fromhex("0x1.a9p-1"), float.fromhex("-0x1.a39fbep-19")),
+    (1.0666667, 14 / 16, float.fromhex("0x1.8a8p-3"), float.fromhex("0x1.30158p-16")),
+    (1.2307693, 12 / 16, float.fromhex("0x1.a9p-2"), float.fromhex("-0x1.a39fbep-20")),
+    (1.4545455, 10 / 16, float.fromhex("0x1.5b3p-1"), float.fromhex("-0x1.e12f34p-16")),
+    (1.6842106, 9 / 16, float.fromhex("0x1.a9p-1"), float.fromhex("-0x1.a39fbep-19")),
 )
 INVERSE_CUBE_ROOT = (35 / 243, 14 / 81, 2 / 9, 1 / 3)  # ((1 - h)**(-1/3) - 1) / h, Taylor's
 CBRT_GUESS_32 = 0x54A1F600  # its bits less a third of m's are those of m**(-1/3), to 3.4 %
@@ -62,7 +62,7 @@ TWO_THIRDS = (2.0 / 3.0, float.fromhex("0x1.5555555555555p-55"))
 def pow_float32(c: Code, x: Expr, y: Expr) -> Expr:
     """x**y in float32 as 2**(y log2 |x|), the logarithm and the product in two parts.
 
-    Below 1.5 ULP, and below 1 where |log2 x| > 1/6; C99's special cases.
+    Below 1.2 ULP; C99's special cases.
     """
     magnitude, infinity = c.fabs(x), float("inf")
     log, log_low = _log2_pair(c, *split_any(c, magnitude, LOWEST_32))
@@ -111,7 +111,7 @@ def pow_is_rare(c: Code, x: Expr, y: Expr) -> Expr:
 def _log2_pair(c: Code, k: Expr, m: Expr) -> tuple[Expr, Expr]:
     """log2(2**k m) in float32 as a value and its error, to 2^-31.
 
-    A factor near 1/m of four bits leaves r = m factor - 1, which is exact and below 0.104; the
+    A factor near 1/m of four bits leaves r = m factor - 1, which is exact and below 0.0911; the
     first two terms of its logarithm are carried in two parts.
     """
     factor, base, low = (scalar.const(value, "float32") for value in (1.0, 0.0, 0.0))
