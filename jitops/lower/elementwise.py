@@ -68,25 +68,34 @@ def has_ordinary_form(eqn: Eqn) -> bool:
     return found is not None and dtype not in found.never
 
 
-def ordinary(body: Body) -> OrdinaryArguments:
-    """Let functions in this body take their forms for ordinary arguments.
+def look_at_arguments(body: Body) -> OrdinaryArguments:
+    """Let functions with an ordinary form add their arguments to the list that this gives.
 
-    Gives the list to which each adds its arguments, and what tells whether these are rare ones.
+    With each comes what tells whether they are rare ones. The body is for nothing else: in it, such
+    a function's value is its first argument.
     """
-    found: OrdinaryArguments = body.known.setdefault(("ordinary",), [])
+    found: OrdinaryArguments = body.known.setdefault(("arguments",), [])
     return found
+
+
+def take_ordinary_forms(body: Body) -> None:
+    """Let functions in this body take their forms for ordinary arguments."""
+    body.known["ordinary",] = True
 
 
 def _math(body: Body, op: str, dtype: str, operands: list[Expr]) -> Expr:
     """A function of `MATH`, or its form for ordinary arguments where it may take that."""
     key = op, register_dtype(dtype)
     found = ORDINARY.get(key)
-    arguments: OrdinaryArguments | None = body.find(("ordinary",))
-    if found is None or (arguments is None and dtype not in found.never):
+    if found is None:
         return MATH[key](body, *operands)
-    if arguments is not None and dtype not in found.never:
-        arguments.append((found.rare, operands))
-    return found.form(body, *operands)
+    if dtype in found.never or body.find(("ordinary",)):
+        return found.form(body, *operands)
+    arguments: OrdinaryArguments | None = body.find(("arguments",))
+    if arguments is None:
+        return MATH[key](body, *operands)
+    arguments.append((found.rare, operands))
+    return operands[0]
 
 
 def _locate(body: Body, indices: list[Expr], shape: tuple[int, ...]) -> Expr:

@@ -97,11 +97,15 @@ class MapKernel(Kernel):
 
 
     def ordinary_pays(self) -> bool:
-        """Whether functions here have cheaper forms, and arguments that are cheap to look at."""
-        atoms = [s.atom for s in self.stores]
-        functions = [eqn for eqn in _inlined(self.frame, atoms) if has_ordinary_form(eqn)]
+        """Whether functions here have cheaper forms, and arguments that are cheap to look at.
+
+        None of these may be the value of another such function.
+        """
+        functions = _with_ordinary_form(self.frame, [s.atom for s in self.stores])
         arguments = [atom for eqn in functions for atom in eqn.inputs]
-        return bool(arguments) and 2 * element_cost(self.frame, arguments) <= self.work
+        if not arguments or _with_ordinary_form(self.frame, arguments):
+            return False
+        return 2 * element_cost(self.frame, arguments) <= self.work
 
 
 class Stage:
@@ -271,6 +275,10 @@ def element_cost(frame: Frame, atoms: Sequence[Atom]) -> int:
     """Cost units of the inlined equations behind these atoms, plus their memory traffic."""
     loads: set[Var] = set()
     return 1 + sum(weight(eqn) for eqn in _inlined(frame, atoms, loads)) + len(loads)
+
+
+def _with_ordinary_form(frame: Frame, atoms: Sequence[Atom]) -> list[Eqn]:
+    return [eqn for eqn in _inlined(frame, atoms) if has_ordinary_form(eqn)]
 
 
 def _inlined(frame: Frame, atoms: Sequence[Atom], loads: set[Var] | None = None) -> list[Eqn]:
