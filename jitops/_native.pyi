@@ -114,6 +114,7 @@ class Binding:
         sources: Iterable[Any],
         result: tuple[Any, ...],
         objects: tuple[Any, ...] = (),
+        guards: tuple[tuple[Any, Any, object], ...] = (),
     ) -> Binding: ...
 
 @final

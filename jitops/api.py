@@ -22,7 +22,8 @@ from jitops.pipeline import Bound, Deferred, Request, bind, key_of, traced_reque
 from jitops.process import RUNTIME
 from jitops.runtime import Runtime
 from jitops.trace import Traced, host_steps_refused, is_traced
-from jitops.variants import MANY, Variants, dynamic_axes_of
+from jitops.trace.guards import changed
+from jitops.variants import MANY, REBOUND, Variants, dynamic_axes_of
 
 __all__ = ["Compiled", "Explanation", "Op", "Stats", "barrier_warm", "jitop", "spec"]
 
@@ -215,6 +216,7 @@ class Op(Dispatcher):
             call, bound = self._bind(call)
         if isinstance(bound, Deferred):
             return Value(self._run_for_now(call, bound))
+        self._warn_of_rebinding(call, bound.traced)
         if not bound.traced.open_axes:
             self._warn_of_many(call, bound.obstacle)
         if call.copied:
@@ -357,6 +359,15 @@ class Op(Dispatcher):
                 " not static.",
                 self.__qualname__, MANY, what,
                 f"Not dynamic: {obstacle}. " if obstacle else "",
+            )  # fmt: skip
+
+    def _warn_of_rebinding(self, call: Call, traced: Traced) -> None:
+        name = self._variants.rebound(call, traced.guards, changed)
+        if name:
+            self._runtime.log.warning(
+                "op %s was traced anew %d times because %s was bound to something else each time."
+                " Pass it as an argument.",
+                self.__qualname__, REBOUND, name,
             )  # fmt: skip
 
     def _bound(self, call: Call) -> Bound:

@@ -134,7 +134,7 @@ def bind(
 
 def _binding(program: Program, traced: Traced) -> Binding:
     sources = [param.source[1] for param in traced.params]
-    return Binding(program, sources, traced.result, traced.objects)
+    return Binding(program, sources, traced.result, traced.objects, traced.guards)
 
 
 def prepare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jitops.errors import ArgumentError
@@ -15,6 +15,7 @@ __all__ = ["Variants", "dynamic_axes_of"]
 
 PROMOTED_AT = 4  # different sizes of an axis, all else equal: from the fourth on it is dynamic
 MANY = 32  # signatures of one op; more get a warning
+REBOUND = 16  # traces for the sake of one global or attribute; the last of them gets a warning
 REMEMBERED = 4096  # combinations; beyond that nothing new is learned
 
 Axes = frozenset[tuple[int, int]]  # (leaf, axis)
@@ -32,6 +33,8 @@ class Variants:
         self._first_sizes: dict[Any, set[tuple[int, ...]]] = {}  # all but the sizes -> the sizes
         self._values: dict[str, dict[str, None]] = {}  # what a signature consists of -> values
         self._signatures: set[Any] = set()
+        self._guards: dict[Any, Any] = {}  # of each signature's last trace
+        self._rebound: dict[str, int] = {}  # places outside of the function -> traces for them
 
     def note(self, call: Call) -> None:
         """A call missed."""
@@ -40,6 +43,19 @@ class Variants:
             seen = self._first_sizes.setdefault(rest, set())
             if len(seen) < REMEMBERED:
                 seen.add(sizes)
+
+    def rebound(self, call: Call, guards: Any, changed: Callable[[Any], list[str]]) -> str:
+        """The place that has just made the op trace anew for the `REBOUND`-th time, or "".
+
+        changed: the names of the places where guards find something else by now.
+        """
+        signature = call.signature()
+        before, self._guards[signature] = self._guards.get(signature, ()), guards
+        for name in changed(before):
+            self._rebound[name] = self._rebound.get(name, 0) + 1
+            if self._rebound[name] == REBOUND:
+                return name
+        return ""
 
     def open_axes(self, call: Call) -> Axes:
         """The axes of a call whose size is to stay open: marked, or seen to vary."""

@@ -154,8 +154,33 @@ bool parse_sources(PyObject* sequence, const ProgramSpec& program, BindingSpec* 
   return true;
 }
 
-bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyObject* result) {
+bool parse_guards(PyObject* items, BindingSpec* spec) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); ++i) {
+    PyObject *holder, *key, *expected;
+    if (!PyArg_ParseTuple(PyTuple_GET_ITEM(items, i),
+                          "OOO;a guard is (dict, key, object) or (cell, None, object)", &holder,
+                          &key, &expected)) {
+      return false;
+    }
+    if (PyCell_Check(holder) ? key != Py_None
+                             : !(PyDict_CheckExact(holder) && PyUnicode_CheckExact(key))) {
+      PyErr_Format(PyExc_TypeError,
+                   "guard %zd: accepted are a dict and a str, or a cell and None, found %s and %s",
+                   i, Py_TYPE(holder)->tp_name, Py_TYPE(key)->tp_name);
+      return false;
+    }
+    Py_INCREF(holder);
+    Py_INCREF(key);
+    Py_INCREF(expected);
+    spec->guards.push_back({holder, key, expected});
+  }
+  return true;
+}
+
+bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyObject* result,
+          PyObject* guards) {
   if (!parse_sources(sources, program, spec)) return false;
+  if (guards != nullptr && !parse_guards(guards, spec)) return false;
   if (!parse_node(result, program, &spec->result)) return false;
   std::vector<char> array(program.outputs.size(), 0);
   spec->scalar_out.assign(program.outputs.size(), 0);
@@ -176,11 +201,11 @@ bool fill(BindingSpec* spec, const ProgramSpec& program, PyObject* sources, PyOb
 }
 
 PyObject* binding_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* const names[] = {"program", "sources", "result", "objects", nullptr};
-  PyObject *program, *sources, *result, *objects = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OO|O!", const_cast<char**>(names),
+  static const char* const names[] = {"program", "sources", "result", "objects", "guards", nullptr};
+  PyObject *program, *sources, *result, *objects = nullptr, *guards = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OO|O!O!", const_cast<char**>(names),
                                    g_program_type, &program, &sources, &result, &PyTuple_Type,
-                                   &objects)) {
+                                   &objects, &PyTuple_Type, &guards)) {
     return nullptr;
   }
   const Ref held(objects == nullptr ? PyTuple_New(0) : (Py_INCREF(objects), objects));
@@ -192,7 +217,7 @@ PyObject* binding_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   self->spec.objects = held.get();
   Py_INCREF(program);
   self->program = reinterpret_cast<Program*>(program);
-  if (!fill(&self->spec, self->program->spec, sources, result)) {
+  if (!fill(&self->spec, self->program->spec, sources, result, guards)) {
     Py_DECREF(self);
     return nullptr;
   }
@@ -211,6 +236,10 @@ int binding_traverse(PyObject* object, visitproc visit, void* arg) {
   Binding* self = reinterpret_cast<Binding*>(object);
   Py_VISIT(Py_TYPE(object));
   for (const Source& source : self->spec.sources) Py_VISIT(source.captured);
+  for (const Guard& guard : self->spec.guards) {
+    Py_VISIT(guard.holder);
+    Py_VISIT(guard.expected);
+  }
   Py_VISIT(self->spec.objects);
   return visit_node(self->spec.result, visit, arg);
 }
@@ -225,6 +254,11 @@ void binding_dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   PyObject_GC_UnTrack(object);
   for (Source& source : self->spec.sources) Py_CLEAR(source.captured);
+  for (Guard& guard : self->spec.guards) {
+    Py_CLEAR(guard.holder);
+    Py_CLEAR(guard.key);
+    Py_CLEAR(guard.expected);
+  }
   Py_CLEAR(self->spec.objects);
   clear_node(&self->spec.result);
   self->spec.~BindingSpec();

@@ -112,7 +112,10 @@ PyObject* dispatch(PyObject* object, PyObject* const* args, size_t nargsf, PyObj
     if (bound) {
       PyObject* result = nullptr;
       Binding& binding = *reinterpret_cast<Binding*>(bound.get());
-      const Outcome outcome = run_binding(binding, call, core->threads, &result);
+      Outcome outcome = check_guards(binding);
+      if (outcome == Outcome::Done) {
+        outcome = run_binding(binding, call, core->threads, &result);
+      }
       if (__builtin_expect(outcome == Outcome::Done, 1)) {
         ++core->hits;
         return result;

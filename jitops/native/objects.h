@@ -103,6 +103,14 @@ struct Source {
   PyObject* captured = nullptr;  // owned by the binding; an exact ndarray
 };
 
+// A place outside of the arguments, and what a trace found there: a dict and a key, or a cell
+// and no key. The binding runs only while that object is still there. All owned.
+struct Guard {
+  PyObject* holder = nullptr;
+  PyObject* key = nullptr;
+  PyObject* expected = nullptr;
+};
+
 enum class NodeKind : uint8_t { Out, Arg, Cap, Const, Tuple, List, Dict, NamedTuple };
 
 struct Node {
@@ -120,6 +128,7 @@ constexpr size_t kDirect = 14;  // inputs of a direct binding at most
 struct BindingSpec {
   std::vector<Source> sources;
   Node result;
+  std::vector<Guard> guards;
   PyObject* objects = nullptr;   // a tuple for host steps, arguments by their numbers; owned
   std::vector<char> scalar_out;  // by output: every use of it is as a scalar
   bool plain = false;            // the result is output 0, an array
@@ -146,6 +155,10 @@ bool binding_fits(const Binding& binding, const Call& call, std::string* why);
 std::vector<OpenWord> open_words(const Binding& binding, const Call& call);
 
 enum class Outcome { Done, Miss, Failed };
+
+// Done: every guard finds what the trace found. To be asked where a call hits, not where it missed:
+// that one has been traced with what it found.
+Outcome check_guards(const Binding& binding);
 
 // Run a binding whose signature matched. Miss: the values of this call are not what the kernel
 // takes (an integer out of bounds, a read-only or overlapping argument to be written, a captured

@@ -415,6 +415,15 @@ std::vector<OpenWord> open_words(const Binding& binding, const Call& call) {
   return words;
 }
 
+Outcome check_guards(const Binding& binding) {
+  for (const Guard& guard : binding.spec.guards) {
+    PyObject* found = PyCell_Check(guard.holder) ? PyCell_GET(guard.holder)
+                                                 : PyDict_GetItemWithError(guard.holder, guard.key);
+    if (found != guard.expected) return PyErr_Occurred() ? Outcome::Failed : Outcome::Miss;
+  }
+  return Outcome::Done;
+}
+
 Outcome run_binding(Binding& binding, Call& call, int threads, PyObject** result) {
   const bool open = !binding.program->spec.sizes.empty();
   const Sizes sizes(open ? &binding : nullptr, call);

@@ -9,6 +9,7 @@ import numpy as np
 
 from jitops.errors import UnsupportedError
 from jitops.graph.graph import Graph, live
+from jitops.trace.guards import Guard, guards
 from jitops.trace.intercept import ACTIVE, INTERCEPTION, rebound
 from jitops.trace.raising import NeedsStatic, unsupported
 from jitops.trace.recorder import HostCall, is_generator
@@ -37,10 +38,12 @@ class Traced:
     open_axes: (leaf, axis) of each axis whose size is open -> the parameter that it is.
     hosts: the steps that run in NumPy, in order, with the user's lines.
     objects: the random generators that they draw from; the number of a leaf for an argument.
+    guards: what the function found in globals, closures and attributes (`jitops.trace.guards`).
     """
 
     __slots__ = (
-        "graph", "hosts", "mutated", "objects", "open_axes", "params", "result", "static_leaves",
+        "graph", "guards", "hosts", "mutated", "objects", "open_axes", "params", "result",
+        "static_leaves",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +64,7 @@ class Traced:
         self.result = result
         self.static_leaves = static_leaves
         self.open_axes: dict[tuple[int, int], Param] = {}
+        self.guards: tuple[Guard, ...] = ()
 
 
 def trace(
@@ -147,6 +151,7 @@ def _trace_once(
         with INTERCEPTION, np.errstate(all="ignore"):  # as kernels, without warnings about values
             result = rebound_call(t, fn, traced_args, traced_kwargs)
             traced = _finish(t, result, static_leaves)
+            traced.guards = guards(fn, (args, kwargs))
     finally:
         ACTIVE.reset(token)
         t.done = True
