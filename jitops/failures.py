@@ -17,6 +17,7 @@ FAILURES: dict[str, tuple[type[Exception], str]] = {
     INDEX: (IndexError, "an index is out of bounds in op '{op}'"),
     "negative power": (ValueError, "Integers to negative integer powers are not allowed."),
     "nothing to insert": (ValueError, "Cannot insert from an empty array!"),
+    "choice": (ValueError, "invalid entry in choice array"),
     "all NaN": (ValueError, "All-NaN slice encountered"),
     "quantile": (ValueError, "Quantiles must be in the range [0, 1]"),
     "percentile": (ValueError, "Percentiles must be in the range [0, 100]"),

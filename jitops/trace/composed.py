@@ -137,9 +137,12 @@ def choose(t: Any, a: Any, choices: Any, out: Any = None, mode: str = "raise") -
     parts = [t.wrap(cast_atom(t, c, dtype)) for c in given]
     if mode == "wrap":
         index = index % len(parts)
-    elif mode == "raise" and index.known() is None:  # the check of an index is made for `locate`
-        within = t.array(np.where(index < 0, len(parts), index)).astype("int64")
-        index = t.wrap(t.emit("locate", within.read(), shape=(len(parts),)))
+    elif mode == "raise":
+        outside = t.array((index < 0) | (index >= len(parts)))
+        known = outside.known()
+        if known is not None and known.any():
+            raise ValueError("invalid entry in choice array")
+        index = t.wrap(t.checked(index.read(), outside.read(), "choice"))
     value = parts[-1]
     for i, part in reversed(list(enumerate(parts[:-1]))):
         value = where(t, index <= i, part, value)

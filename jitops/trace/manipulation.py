@@ -287,6 +287,8 @@ def tile(t: Any, A: Any, reps: Any) -> Any:
     x = t.array(A)
     counts = list(_several(reps))
     counts = [1] * (x.ndim - len(counts)) + [n.__index__() for n in counts]
+    if min(counts, default=0) < 0:
+        raise ValueError("negative dimensions are not allowed")
     x = x.reshaped((1,) * (len(counts) - x.ndim) + x.shape)
     inner, axes = [], []
     for n, size in zip(counts, x.shape):

@@ -126,7 +126,6 @@ def test_an_index_outside_of_its_axis_is_an_index_error(indices):
         jitop(lambda x, i: np.add.at(x, (i, i), 1.0)),
         jitop(lambda x, i: x[i, i]),
         jitop(lambda x, i: np.bincount(np.abs(i), minlength=3)),
-        jitop(lambda x, i: np.choose(i, [1, 2, 3])),
     ):
         with pytest.raises(IndexError, match="out of bounds"):
             op(x, np.array(indices))
@@ -147,6 +146,10 @@ REFUSED = [
     (lambda x, e: np.histogram(x, 3), np.array([2.0**60, 2.0**60 + 256]), BAD_EDGES),
     (lambda x, e: np.histogram(x, 2.5), W, BAD_EDGES),
     (lambda x, e: np.average(x, weights=e), W, W - W),
+    (lambda x, e: np.choose(e, [x[:2], x[1:3]]), W, np.array([0, -1])),
+    (lambda x, e: np.choose(e, [1, 2]), W, np.array([2, 0])),
+    (lambda x, e: np.choose([[0, 2]], [x[:2], e]), W, np.array([1, 0])),
+    (lambda x, e: np.tile(x, (2, -1)), W, W),
     (lambda x, e: np.isin(x, e, kind="table"), I, np.array([-1, 127], "int8")),
     (lambda x, e: np.isin(x, e, kind="table"), W, I),
 ]
