@@ -134,19 +134,20 @@ def _outer_form(eqn: Eqn, builder: Any, vector_bits: int, layouts: Layouts) -> A
         return None  # few sums, whose additions would wait for each other
     if columns < LEAST_LANES or not _has_lines(y, builder, layouts):
         return None
-    pieces = _pieces(depth, columns)
+    pieces = _pieces(rows, depth, columns)
     if pieces == 1:
         return builder.emit("dot_outer", x, y)  # type: ignore[no-any-return]
     return _in_pieces(x, y, builder, pieces)
 
 
-def _pieces(depth: int, columns: int) -> int:
+def _pieces(rows: int, depth: int, columns: int) -> int:
     """Into how many pieces the shared axis is cut.
 
     The cores share long lines of the right operand worse than they share its lines.
     """
     worth = NARROW if columns < WIDE else LARGE
-    return PIECES if depth >= PIECES * 64 and depth * columns >= worth else 1
+    long = depth >= PIECES * max(64, 8 * rows)  # or the results of the pieces would be many
+    return PIECES if long and depth * columns >= worth else 1
 
 
 def _in_pieces(x: Atom, y: Atom, builder: Any, pieces: int) -> Atom:
