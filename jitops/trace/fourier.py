@@ -229,7 +229,7 @@ class Transforming(Recording):
             return found
         if out.shape != found.shape:
             raise misfit(f"the output {out.type} has wrong shape", str(found.type.shape))
-        return self.t.assign(out, found)
+        return self.t.assign(out, found, "same_kind")
 
     def allowed(self) -> None:
         """Native steps may stand anywhere."""

@@ -177,6 +177,12 @@ def test_an_output_of_another_shape_is_refused() -> None:
             jitop(lambda x, out: np.fft.fft(x, out=out))(x, out)
 
 
+def test_an_output_of_another_kind_is_refused() -> None:
+    x = values("complex128", 12)
+    with pytest.raises(TypeError, match="Cannot cast"):
+        jitop(lambda x, out: np.fft.fft(x, out=out))(x, np.zeros(12))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int64"])
 def test_integers_are_transformed_as_the_floats_that_they_are(dtype: str) -> None:
     for x in (np.arange(10, dtype=dtype), np.arange(77, dtype=dtype) % 13):
