@@ -19,6 +19,7 @@ from jitops.trace.deciding import deciders
 from jitops.trace.raising import NeedsStatic, branch, misfit, unsupported
 from jitops.trace.views import Broadcast, Part, Reshape, Slice, Transpose, View, reshaped_strides
 
+MAX_AXES = 64  # NumPy's
 KNOWN_LIMIT = 4096  # elements: larger arrays are computed by the op, not while tracing
 
 
@@ -91,6 +92,11 @@ class Tracer:
         parent: Tracer | None = None,
         view: View | None = None,
     ) -> None:
+        if len(type.shape) > MAX_AXES:
+            raise ValueError(
+                f"maximum supported dimension for an ndarray is currently {MAX_AXES},"
+                f" found {len(type.shape)}"
+            )
         self.session = trace
         self.type = type
         self.cell = cell

@@ -125,6 +125,15 @@ def test_a_dtype_without_a_loop_is_numpys_error(method):
                 trace(lambda x, fold=fold, dtype=dtype: fold(x, dtype=dtype), (x,), {})
 
 
+def test_results_of_more_axes_than_numpy_has_are_its_error():
+    deep = np.ones((1,) * 33)
+    for fn in (lambda x: np.add.outer(x, x), lambda x: x.reshape((1,) * 65)):
+        for run in (fn, lambda x, fn=fn: trace(fn, (x,), {})):
+            with pytest.raises(ValueError, match="maximum supported dimension"):
+                run(deep)
+    check(lambda x: x.reshape((1,) * 64) + 1, deep)
+
+
 def test_runtime_ints_meet_small_dtypes_only_where_they_fit():
     x = np.arange(5, dtype="int8")
     traced = trace(lambda x, n: x + n, (x, 100), {})
