@@ -91,7 +91,7 @@ ERFC_64 = (
 
 
 def erf_float32(c: Code, x: Expr) -> Expr:
-    """Error function in float32: polynomial below 0.8, 1 - 2**-p(|x|) above; below 0.8 ULP."""
+    """Error function in float32: polynomial below 0.8, 1 - 2**-p(|x|) above; below 1 ULP."""
     magnitude = c.fabs(x)
     bounded = c.select(c.gt(magnitude, 4.0), 4.0, magnitude)
     small = c.fma(bounded, c.polynomial(c.mul(bounded, bounded), ERF_32), bounded)
