@@ -256,7 +256,6 @@ def test_the_body_of_control_flow_has_no_host_steps() -> None:
     [
         (np.linalg.eigvals, "real or complex"),
         (lambda x: np.linalg.lstsq(x[:, :2], x[:, 0], rcond=None), "depends on values"),
-        (lambda x: np.linalg.matrix_rank(x[0]), "depends on values"),
         (lambda x: np.polyfit(x[0], x[1], 1, full=True), "coefficients"),
     ],
 )
