@@ -174,6 +174,7 @@ FORGED = {
 }
 
 
+@pytest.mark.refused_kernels
 @pytest.mark.parametrize("forgery", FORGED.values(), ids=FORGED)
 def test_a_forged_step_is_refused(cache_dir: Path, forgery: dict[str, Any]) -> None:
     jitops.api.RUNTIME.forget()

@@ -128,7 +128,7 @@ def test_compiled():
     assert np.add.reduce(np.hypot(np.full(5, 3.0), 4.0)) == 25.0
 
 def test_fallback():
-    assert np.linalg.eigvals(np.eye(2) + 0j).sum() == 2
+    assert np.linalg.svd(np.eye(70))[1].sum() == 70
 """
 
 
