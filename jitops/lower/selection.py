@@ -20,9 +20,9 @@ from jitops.graph.types import ArrayType
 from jitops.lower import scalar as sc
 from jitops.lower.frame import Frame, Scope, Slot
 from jitops.lower.index import Index
-from jitops.lower.kernels import Kernel, element_cost
+from jitops.lower.kernels import element_cost
 from jitops.lower.scalar import Expr
-from jitops.lower.sorting import ordered_bits, value_of_bits
+from jitops.lower.sorting import LineKernel, ordered_bits, value_of_bits
 
 LEAST_LENGTH = 1 << 13  # of a line that is worth the tables
 MOST_PLACES = 2  # found by a selection each
@@ -156,32 +156,22 @@ def _element(x: Atom, place: int, chosen: Sequence[Chosen], builder: Any) -> Ato
     return builder.emit("reshape", largest, shape=shape)  # type: ignore[no-any-return]
 
 
-class KthKernel(Kernel):
+class KthKernel(LineKernel):
     """``out[..., :]`` is the ``k``-th smallest of ``x[..., :]``, or that and the next one.
 
     Keys are those of sorts. ``scratch``: room for the candidates of a line, and a table of counts
     for each of its pieces.
     """
 
-    kind = "sort"
-
     def __init__(
         self, frame: Frame, eqn: Eqn, slots: Mapping[Var, Slot], scratch: list[Slot]
     ) -> None:
-        (x,) = eqn.inputs
-        self.frame = frame
-        self.atom = x
-        self.domain = x.type.shape
-        self.length = self.domain[-1]
-        self.dtype = x.type.dtype_name
+        super().__init__(frame, eqn, slots, scratch)
         self.k: int = eqn.attrs["k"]
         self.count: int = eqn.attrs["count"]
-        self.slot = slots[eqn.output]
-        self.scratch = scratch
-        self.key_bits = sc.bits_of(self.dtype)
         self.key = f"uint{self.key_bits}"
         self.pieces = pieces_of(self.domain)
-        self.work = 2 * element_cost(frame, [x]) + 50
+        self.work = 2 * element_cost(frame, [self.atom]) + 50
 
     def record(self, index: Index, scope: Scope) -> Expr:
         """The element's key."""

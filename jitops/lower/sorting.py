@@ -26,13 +26,8 @@ ON_STACK = 1 << 15
 POSITION_BITS = 32
 
 
-class SortKernel(Kernel):
-    """``out[..., :]`` is the sorted ``x[..., :]``, or the positions of its elements in order.
-
-    ``key``: the dtype of a record to be sorted; for positions of keys of 32 bits or less the key
-    stands above the position in one uint64. Longer keys have their positions in an array of their
-    own (``beside``).
-    """
+class LineKernel(Kernel):
+    """What orders the elements of each line of ``x`` by keys of as many bits."""
 
     kind = "sort"
 
@@ -45,13 +40,27 @@ class SortKernel(Kernel):
         self.domain = x.type.shape
         self.length = self.domain[-1]
         self.dtype = x.type.dtype_name
-        self.positions = eqn.op == "argsort"
         self.slot = slots[eqn.output]
         self.scratch = scratch
         self.key_bits = sc.bits_of(self.dtype)
+
+
+class SortKernel(LineKernel):
+    """``out[..., :]`` is the sorted ``x[..., :]``, or the positions of its elements in order.
+
+    ``key``: the dtype of a record to be sorted; for positions of keys of 32 bits or less the key
+    stands above the position in one uint64. Longer keys have their positions in an array of their
+    own (``beside``).
+    """
+
+    def __init__(
+        self, frame: Frame, eqn: Eqn, slots: Mapping[Var, Slot], scratch: list[Slot]
+    ) -> None:
+        super().__init__(frame, eqn, slots, scratch)
+        self.positions = eqn.op == "argsort"
         self.key, self.beside = record_of(eqn)
         self.low_bit = POSITION_BITS if self.positions and not self.beside else 0
-        self.work = element_cost(frame, [x]) + 50 * max(1, self.key_bits // 8)
+        self.work = element_cost(frame, [self.atom]) + 50 * max(1, self.key_bits // 8)
 
     def scratch_start(self, row: Index) -> Affine:
         """Where the two halves of a row's scratch begin."""
