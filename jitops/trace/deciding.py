@@ -6,8 +6,6 @@ from typing import Any
 
 from jitops.graph.graph import Atom, Var
 
-KINDS_OF_INTS = "iu"
-
 
 def deciders(t: Any, atom: Atom) -> frozenset[int]:
     """The leaves of the int arguments that alone decide an atom; none where anything else does.
@@ -37,5 +35,4 @@ def _backwards(t: Any) -> Any:
 
 
 def _is_int(param: Any) -> bool:
-    one = param.source[0] == "leaf" and param.scalar
-    return one and param.var.type.dtype.kind in KINDS_OF_INTS
+    return param.source[0] == "leaf" and param.whole  # type: ignore[no-any-return]

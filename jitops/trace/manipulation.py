@@ -13,6 +13,7 @@ from jitops.graph.types import ArrayType
 from jitops.trace.deciding import deciders
 from jitops.trace.indexing import clip_mode
 from jitops.trace.orders import copy_strides, read_axes, resolved
+from jitops.trace.promotion import contains_traced
 from jitops.trace.raising import NeedsStatic, misfit, unsupported
 from jitops.trace.recorder import INT64
 from jitops.trace.reductions import normal_axes, normal_axis
@@ -273,6 +274,8 @@ def repeat(t: Any, a: Any, repeats: Any, axis: Any = None) -> Any:
 
 def known_ints(t: Any, x: Any, what: str) -> Any:
     """A real integer array of a value that must be known while tracing."""
+    if not contains_traced([x]):
+        return np.asarray(x)  # of objects, where Python's ints are large
     array = t.array(x)
     value = array.known()
     if value is not None:
@@ -303,9 +306,10 @@ def roll(t: Any, a: Any, shift: Any, axis: Any = None) -> Any:
     x = t.array(a)
     if axis is None:
         return roll(t, ravel(t, x), shift, 0).reshaped(x.shape)
-    shift = t.array(shift)
-    if shift.known() is None and not deciders(t, shift.read()):
-        return _roll_unknown(t, x, shift, axis)
+    if contains_traced([shift]):
+        shift = t.array(shift)
+        if shift.known() is None and not deciders(t, shift.read()):
+            return _roll_unknown(t, x, shift, axis)
     pairs = np.broadcast(known_ints(t, shift, "np.roll needs a shift that is"), axis)
     for amount, i in pairs:
         at = normal_axis(x.ndim, i)

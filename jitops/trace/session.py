@@ -25,19 +25,20 @@ class Param:
     source: ("leaf", i) dynamic leaf i of the call, ("captured", ndarray) whose present
         contents count, or ("size", (i, axis)) of leaf i.
     weak: int, float or complex for a Python number; None otherwise. scalar: whether it is that or a
-        NumPy scalar, and no array.
+        NumPy scalar, and no array.  whole: an int that fits int64, and so can become static.
     low, high: the inclusive range that an int must lie in (it is checked at each call), or
         None;
         both are its value where the trace needed that (a shape, an axis, a branch).
     """
 
-    __slots__ = ("high", "low", "name", "scalar", "source", "var", "weak")
+    __slots__ = ("high", "low", "name", "scalar", "source", "var", "weak", "whole")
 
     def __init__(self, var: Var, source: tuple[str, Any], weak: type | None, name: str) -> None:
         self.var = var
         self.source = source
         self.weak = weak
         self.scalar = weak is not None
+        self.whole = weak is int
         self.name = name
         self.low: int | None = INT64_RANGE[0] if weak is int else None
         self.high: int | None = INT64_RANGE[1] if weak is int else None
@@ -91,6 +92,8 @@ class Trace(Recorder):
         if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
             strides = value.strides
         self.params[-1].scalar = isinstance(value, np.generic)
+        whole = isinstance(value, np.integer) and int(value) <= INT64_RANGE[1]
+        self.params[-1].whole = whole
         cell = Cell(var, origin="leaf", name=name, strides=strides)
         out = Tracer(self, var.type, cell, scalar=isinstance(value, np.generic))
         self.leaves.append(out)

@@ -113,3 +113,8 @@ def test_a_float_argument_does_not():
         jitops.jitop(lambda x, t, k: np.zeros(int(t * k)), strict=True)(X, 1.5, 2)
     with pytest.raises(BranchError, match=r"static=\('t',\)"):
         jitops.jitop(lambda x, t: np.zeros(int(t)), strict=True)(X, 1.5)
+
+
+def test_ints_that_no_kernel_holds():
+    check(lambda x: np.roll(x, 2**100), np.arange(7.0))
+    check(lambda x, k: np.roll(x, k), np.arange(7.0), np.uint64(2**63 + 2))
