@@ -186,6 +186,8 @@ def _pow(eqn: Eqn, builder: Builder) -> Atom | None:
         return builder.emit("square", x)
     if value == 3:
         return builder.emit("mul", builder.emit("square", x), x)
+    if floating and value == 0.5:
+        return builder.emit("sqrt", x)  # of -inf it is NaN, in NumPy's power too
     if floating and value == -1:
         return builder.emit("div", Literal(1, x.type.dtype), x)
     return None

@@ -153,3 +153,12 @@ def test_a_sum_of_minus_zeros_from_minus_zero_is_minus_zero(dtype):
             for found in (known, given):
                 np.testing.assert_array_equal(found, wanted)
                 np.testing.assert_array_equal(signs(found), signs(wanted))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_power_of_one_half_is_the_root(dtype):
+    x = np.array([-np.inf, -0.0, 0.0, 2.25, -1, np.inf, np.nan], dtype)
+    with np.errstate(all="ignore"):
+        for fn in (lambda x: np.power(x, 0.5), lambda x: x**0.5):
+            np.testing.assert_array_equal(np.signbit(jitop(fn)(x[1:4])), np.signbit(fn(x[1:4])))
+            np.testing.assert_array_equal(jitop(fn)(x), fn(x))
