@@ -50,7 +50,9 @@ class Variants:
         changed: the names of the places where guards find something else by now.
         """
         signature = call.signature()
-        before, self._guards[signature] = self._guards.get(signature, ()), guards
+        before = self._guards.pop(signature, ())
+        if guards and len(self._guards) < REMEMBERED:
+            self._guards[signature] = guards
         for name in changed(before):
             self._rebound[name] = self._rebound.get(name, 0) + 1
             if self._rebound[name] == REBOUND:

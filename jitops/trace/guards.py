@@ -117,7 +117,7 @@ def _content(cell: CellType) -> Any:
 
 
 def _guarded(x: Any) -> bool:
-    """Not what modules and classes define, which nobody rebinds in them."""
+    """All but modules, classes and the functions of libraries, which nobody binds anew."""
     return _is_op(x) or not (isinstance(x, (ModuleType, type)) or (callable(x) and _foreign(x)))
 
 
